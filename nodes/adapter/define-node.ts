@@ -1,0 +1,314 @@
+import type { Static, TSchema } from 'typebox';
+import { Counters } from '../lib/counters.js';
+import { ConfigError, messageOf, RejectedError } from '../lib/errors.js';
+import type { Message, Rejection } from '../lib/message.js';
+import { compileSettings, type SettingsSchema } from '../lib/settings.js';
+import { Instance, type RunningNode } from './instance.js';
+import type { NodeDefinitionInFlow, Red, RedNode } from './red.js';
+import { StatusLine, type StatusLevel } from './status.js';
+
+/** Sends one message to one or several outputs. Several at once, because Node-RED then copies it for all but the first. */
+export type Send = (message: Message, ...outputs: number[]) => void;
+
+/** What a node does, without Node-RED. */
+export interface Behaviour {
+  /**
+   * Takes one message. Returning, or resolving, says that the node is done with it: for a sink, that it is stored.
+   *
+   * @throws RejectedError when this message will never be taken: it leaves by the rejected output, where that is wired
+   * @throws anything else: the message has failed; Catch nodes see it
+   */
+  input?(message: Message, send: Send): void | Promise<void>;
+  /** Where a source stands in the order of starting and draining. */
+  readonly stage?: 'device' | 'ingest';
+  /** Begins. Called once the flows have started; for a device, once all ingests are `ready`. */
+  start?(): void;
+  /** For an ingest: resolves when the broker has granted its subscriptions. */
+  ready?(): Promise<void>;
+  /** Takes in or makes nothing more; resolves when that is so. Called before `close`, or long before it by a drain. */
+  stop?(): Promise<void>;
+  /** Stores or hands back what it holds and lets go of everything. Resolves within 14 s. */
+  close?(): Promise<void>;
+  /** What the node's button and `POST /sluice/node/:id/:action` can ask for. @throws ConfigError for an unknown action */
+  action?(name: string, body: unknown): unknown;
+}
+
+/** What a node sees of the world. */
+export interface NodeContext<Config, Credentials> {
+  readonly id: string;
+  readonly type: string;
+  /** The node's name, else its type. */
+  readonly name: string;
+  /** Checked, complete, with variables put in. */
+  readonly config: Config;
+  readonly credentials: Credentials;
+  /** The name of the instance. */
+  readonly instance: string;
+  /** New at each start of the process. */
+  readonly runId: string;
+  readonly counters: Counters;
+  /** Aborted when the node begins to close. */
+  readonly closing: AbortSignal;
+  /** Sends a message that this node is the source of. */
+  readonly send: Send;
+  status(level: StatusLevel, text: string): void;
+  /** A constant sentence, and the fields that vary. */
+  log(level: 'info' | 'warn' | 'error', sentence: string, fields?: Readonly<Record<string, unknown>>): void;
+  /**
+   * The behaviour of a config node, which stays open until this node has closed.
+   *
+   * @throws ConfigError when there is no such node, or its own settings are wrong
+   */
+  use<B extends Behaviour>(id: string, kind: BehaviourClass<B>, path: string): B;
+  /** Whether anything is wired to an output. */
+  isWired(output: number): boolean;
+}
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- any constructor will do: the class serves as a type test
+export type BehaviourClass<B extends Behaviour> = (abstract new (...parameters: any[]) => B) & {
+  readonly nodeType: string;
+};
+
+export interface NodeSpecification<C extends TSchema, K extends TSchema> {
+  readonly type: string;
+  /** A TypeBox object; the compiled palette carries it as plain JSON Schema. */
+  readonly config: C;
+  readonly credentials?: K;
+  /** The output for what the node rejects. Where there is none, or nothing is wired to it, a rejected message has failed. */
+  readonly rejectedOutput?: number | ((config: Static<C>) => number);
+  /** From the form of version n + 1 to that of n + 2, for n = the index. */
+  readonly migrations?: readonly ((config: Record<string, unknown>) => Record<string, unknown>)[];
+  /** Makes the behaviour at once: what takes time (a connection) goes on behind it. @throws ConfigError */
+  create(context: NodeContext<Static<C>, Static<K>>): Behaviour;
+}
+
+/** Node-RED cuts a node off 15 s after it began to close (`nodeCloseTimeout`). */
+const CLOSE_LIMIT_MS = 14_000;
+
+/** What a node of ours carries for the others, keyed so that no flow reaches it. */
+const PART = Symbol.for('sluice.part');
+interface Part {
+  readonly behaviour: Behaviour | undefined;
+  /** Resolves when each user has closed. */
+  readonly users: Set<Promise<void>>;
+}
+
+/**
+ * Makes a Node-RED node of a schema and a behaviour. Owned here, once for all nodes: versions, variables, defaults, the
+ * check of settings, the input handler, done exactly once, the rejected output, status, counters, and closing.
+ */
+export function defineNode<C extends TSchema, K extends TSchema>(
+  specification: NodeSpecification<C, K>,
+): (red: Red) => void {
+  const { type } = specification;
+  const settings = compileSettings<Static<C>>(specification.config as SettingsSchema);
+  const secrets = compileSettings<Static<K>>((specification.credentials ?? { properties: {} }) as SettingsSchema);
+  const credentialFields = (specification.credentials as SettingsSchema | undefined)?.properties ?? {};
+
+  return (red) => {
+    const instance = Instance.of(red);
+    red.nodes.registerType(
+      type,
+      function (this: RedNode, definition) {
+        red.nodes.createNode(this, definition);
+        construct(this, definition);
+      },
+      {
+        credentials: Object.fromEntries(
+          Object.entries(credentialFields).map(([name, field]) => [
+            name,
+            { type: (field as { ui?: { secret?: boolean } }).ui?.secret === false ? 'text' : 'password' },
+          ]),
+        ),
+      },
+    );
+
+    function construct(node: RedNode, definition: NodeDefinitionInFlow): void {
+      const status = new StatusLine(node);
+      const counters = new Counters();
+      const closing = new AbortController();
+      const closed = Promise.withResolvers<void>();
+      const users = new Set<Promise<void>>();
+      const name = node.name !== undefined && node.name !== '' ? node.name : type;
+      const outlet =
+        (emit: (messages: (Message | null)[]) => void): Send =>
+        (message, ...outputs) => {
+          const slots: (Message | null)[] = [];
+          for (const output of outputs.length === 0 ? [0] : outputs) slots[output] = message;
+          emit(Array.from(slots, (slot) => slot ?? null));
+        };
+      let open = 0;
+      let behaviour: Behaviour | undefined;
+      let rejectedOutput: number | undefined;
+      let problem: ConfigError | undefined;
+
+      const log: NodeContext<unknown, unknown>['log'] = (level, sentence, fields = {}) => {
+        const text = [sentence, ...Object.entries(fields).map(([field, value]) => `${field}=${String(value)}`)].join(
+          ' ',
+        );
+        if (level === 'info') node.log(text);
+        else node[level](text);
+      };
+
+      try {
+        const lookup = (variable: string): unknown => red.util.getSetting(node, variable);
+        const config = settings.resolve(migrate(definition, specification), lookup);
+        rejectedOutput =
+          typeof specification.rejectedOutput === 'function'
+            ? specification.rejectedOutput(config)
+            : specification.rejectedOutput;
+        behaviour = specification.create({
+          id: node.id,
+          type,
+          name,
+          config,
+          credentials: secrets.resolve(node.credentials ?? {}, lookup),
+          instance: instance.name,
+          runId: instance.runId,
+          counters,
+          closing: closing.signal,
+          send: outlet((messages) => node.send(messages)),
+          status: (level, text) => {
+            if (!closing.signal.aborted) status.set(level, text);
+          },
+          log,
+          use: (id, kind, path) => {
+            const part = partOf(red.nodes.getNode(id));
+            if (part?.behaviour instanceof kind) {
+              part.users.add(closed.promise);
+              void closed.promise.then(() => part.users.delete(closed.promise));
+              return part.behaviour;
+            }
+            const got =
+              id === '' ? 'nothing' : part === undefined ? 'none with this id' : 'one whose own settings are wrong';
+            throw new ConfigError(`${path}: expected a node of type ${kind.nodeType}, got ${got}`, {
+              code: 'config-node',
+              path,
+            });
+          },
+          isWired: (output) => (node.wires[output]?.length ?? 0) > 0,
+        });
+      } catch (error) {
+        problem =
+          error instanceof ConfigError ? error : new ConfigError(messageOf(error), { code: 'create', cause: error });
+        status.set('error', problem.message);
+        node.error(`${type} "${name}" ${problem.message}`);
+      }
+
+      setPart(node, { behaviour, users });
+      if (behaviour !== undefined) {
+        const running: RunningNode = {
+          id: node.id,
+          type,
+          name,
+          behaviour,
+          counters,
+          status,
+          closing: closing.signal,
+          open: () => open,
+        };
+        instance.nodes.set(node.id, running);
+        void closed.promise.then(() => {
+          if (instance.nodes.get(node.id) === running) instance.nodes.delete(node.id);
+        });
+      }
+
+      node.on('input', (message, emit, done) => {
+        open++;
+        counters.add('received');
+        const send = outlet(emit);
+        let pending: void | Promise<void>;
+        try {
+          if (problem !== undefined) throw problem;
+          pending = behaviour?.input?.(message, send);
+        } catch (error) {
+          fail(message, error, send, done);
+          return;
+        }
+        if (pending === undefined) finish(done);
+        else
+          pending.then(
+            () => finish(done),
+            (error: unknown) => fail(message, error, send, done),
+          );
+      });
+
+      function finish(done: (error?: Error) => void, error?: Error): void {
+        open--;
+        done(error);
+      }
+
+      function fail(message: Message, error: unknown, send: Send, done: (error?: Error) => void): void {
+        const cause = error instanceof Error ? error : new Error(String(error));
+        if (!(cause instanceof RejectedError)) {
+          counters.add('failed', 1, cause instanceof ConfigError ? cause.code : cause.name);
+          finish(done, cause);
+          return;
+        }
+        counters.add('rejected', 1, cause.code);
+        if (rejectedOutput === undefined || (node.wires[rejectedOutput]?.length ?? 0) === 0) {
+          finish(done, cause);
+          return;
+        }
+        send({ ...message, rejection: rejectionOf(cause, { id: node.id, type, name }) }, rejectedOutput);
+        finish(done);
+      }
+
+      node.on('close', (_removed, done) => {
+        closing.abort();
+        const limit = Promise.withResolvers<'late'>();
+        const timer = setTimeout(() => limit.resolve('late'), CLOSE_LIMIT_MS);
+        void Promise.race([shutDown(), limit.promise])
+          .then((outcome) => {
+            if (outcome === 'late') log('error', 'closed before it was done', { open });
+          })
+          .catch((error: unknown) => log('error', 'could not close cleanly', { error: messageOf(error) }))
+          .finally(() => {
+            clearTimeout(timer);
+            status.close();
+            closed.resolve();
+            done();
+          });
+      });
+
+      async function shutDown(): Promise<void> {
+        await behaviour?.stop?.();
+        // A config node's client goes only after the nodes that use it have finished with it.
+        await Promise.all(users);
+        await behaviour?.close?.();
+      }
+    }
+  };
+}
+
+/** What leaves a rejected output as `msg.rejection`. */
+export function rejectionOf(error: RejectedError, node: Rejection['node']): Rejection {
+  return { ...error.details, code: error.code, message: error.message, node };
+}
+
+function migrate<C extends TSchema, K extends TSchema>(
+  definition: NodeDefinitionInFlow,
+  { type, migrations = [] }: NodeSpecification<C, K>,
+): Record<string, unknown> {
+  const known = migrations.length + 1;
+  const version = Number(definition['configVersion'] ?? 1);
+  if (!Number.isInteger(version) || version < 1 || version > known) {
+    throw new ConfigError(
+      `/configVersion: expected a version of ${type} from 1 to ${known}, got ${String(definition['configVersion'])}: ` +
+        'this flow was made with a newer palette; update @sluice/node-red',
+      { code: 'version', path: '/configVersion' },
+    );
+  }
+  const migrated = migrations
+    .slice(version - 1)
+    .reduce<Record<string, unknown>>((config, step) => step(config), definition);
+  return { ...migrated, configVersion: known };
+}
+
+function partOf(node: RedNode | null | undefined): Part | undefined {
+  return (node as { [PART]?: Part } | null | undefined)?.[PART];
+}
+
+function setPart(node: RedNode, part: Part): void {
+  Object.defineProperty(node, PART, { value: part, enumerable: false });
+}

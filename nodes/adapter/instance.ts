@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Counters } from '../lib/counters.js';
+import type { Behaviour } from './define-node.js';
+import type { Red } from './red.js';
+import type { StatusLine } from './status.js';
+
+/** A node of ours that is part of the running flows. */
+export interface RunningNode {
+  readonly id: string;
+  readonly type: string;
+  readonly name: string;
+  readonly behaviour: Behaviour;
+  readonly counters: Counters;
+  readonly status: StatusLine;
+  /** Aborted when the node closes. */
+  readonly closing: AbortSignal;
+  /** How many messages it has been given and has not completed. */
+  open(): number;
+}
+
+/** What `GET /sluice/status` says of one node. */
+export interface NodeReport {
+  readonly id: string;
+  readonly type: string;
+  readonly name: string;
+  readonly level: string;
+  readonly status: string;
+  readonly open: number;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+const KEY = Symbol.for('sluice.instance');
+const QUIET_MS = 300;
+
+/**
+ * One runtime process: its name, our nodes in its flows, and what concerns all of them together: the order in which
+ * they start and drain.
+ */
+export class Instance {
+  /** `SLUICE_NAME`, else the host's name; the article's gatewayID. */
+  readonly name: string;
+  /** New at each start of the process. */
+  readonly runId = randomUUID();
+  readonly startedAt = new Date();
+  readonly nodes = new Map<string, RunningNode>();
+  #draining = false;
+
+  /** The instance that this Node-RED runtime is. It hangs on the runtime's own event bus: one, however the palette was loaded. */
+  static of(red: Pick<Red, 'events'>): Instance {
+    const bus = red.events as typeof red.events & { [KEY]?: Instance };
+    if (bus[KEY] === undefined) {
+      const instance = new Instance();
+      bus[KEY] = instance;
+      red.events.on('flows:started', () => instance.#start());
+    }
+    return bus[KEY];
+  }
+
+  constructor(name = process.env['SLUICE_NAME'] ?? '') {
+    this.name = name === '' ? hostname() : name;
+  }
+
+  report(): { instance: string; runId: string; startedAt: string; nodes: NodeReport[] } {
+    const nodes = [...this.nodes.values()].map((node) => ({
+      id: node.id,
+      type: node.type,
+      name: node.name,
+      level: node.status.level ?? 'off',
+      status: node.status.text,
+      open: node.open(),
+      counters: node.counters.snapshot(),
+    }));
+    return { instance: this.name, runId: this.runId, startedAt: this.startedAt.toISOString(), nodes };
+  }
+
+  /** What is still under way: messages that a node was given and has not completed. */
+  open(): number {
+    let open = 0;
+    for (const node of this.nodes.values()) open += node.open();
+    return open;
+  }
+
+  /**
+   * Stops in the order that leaves nothing behind: devices, then until nothing has come in for a moment, then the
+   * ingests, then until every node has completed what it was given. Sinks write what they hold when the flows are
+   * stopped, which is the caller's next step.
+   *
+   * @returns the messages that were still open at the deadline
+   */
+  async drain(timeoutMs: number): Promise<number> {
+    this.#draining = true;
+    const deadline = Date.now() + timeoutMs;
+    await this.#stop('device', deadline);
+    await this.#untilQuiet(deadline);
+    await this.#stop('ingest', deadline);
+    await this.#untilQuiet(deadline);
+    return this.open();
+  }
+
+  /** Devices begin when every ingest of this instance has its subscription, so that the first message has a taker. */
+  #start(): void {
+    const started = [...this.nodes.values()].filter(({ behaviour }) => behaviour.start !== undefined);
+    const ingests = [...this.nodes.values()].filter(({ behaviour }) => behaviour.stage === 'ingest');
+    for (const node of started.filter(({ behaviour }) => behaviour.stage !== 'device')) node.behaviour.start?.();
+    void Promise.all(ingests.map(async ({ behaviour }) => behaviour.ready?.())).then(() => {
+      for (const node of started.filter(({ behaviour }) => behaviour.stage === 'device')) {
+        if (!this.#draining && !node.closing.aborted) node.behaviour.start?.();
+      }
+    });
+  }
+
+  async #stop(stage: 'device' | 'ingest', deadline: number): Promise<void> {
+    const stopping = [...this.nodes.values()].filter(({ behaviour }) => behaviour.stage === stage);
+    const all = Promise.all(stopping.map(async ({ behaviour }) => behaviour.stop?.()));
+    await Promise.race([all, delay(Math.max(0, deadline - Date.now()), undefined, { ref: false })]);
+  }
+
+  async #untilQuiet(deadline: number): Promise<void> {
+    const seen = (): number => [...this.nodes.values()].reduce((sum, node) => sum + node.counters.total('received'), 0);
+    let before = -1;
+    while (Date.now() < deadline && (this.open() > 0 || seen() !== before)) {
+      before = seen();
+      await delay(Math.min(QUIET_MS, Math.max(0, deadline - Date.now())));
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import type { NodeStatus, RedNode } from './red.js';
+
+/**
+ * - `ok`: works
+ * - `busy`: on its way to work (connecting, catching up)
+ * - `off`: does nothing, and is meant to
+ * - `warning`: works, and somebody should look
+ * - `error`: does not work until somebody acts, or a server comes back
+ */
+export type StatusLevel = 'ok' | 'busy' | 'off' | 'warning' | 'error';
+
+const LOOK: Readonly<Record<StatusLevel, NodeStatus>> = {
+  ok: { fill: 'green', shape: 'dot' },
+  busy: { fill: 'yellow', shape: 'ring' },
+  off: { fill: 'grey', shape: 'ring' },
+  warning: { fill: 'yellow', shape: 'dot' },
+  error: { fill: 'red', shape: 'ring' },
+};
+
+const INTERVAL_MS = 1_000;
+
+/**
+ * A node's status line. A new level shows at once; the text of a level that stays (counts, rates) at most once a
+ * second, the last one always. Every status starts branches in flows with status nodes, so fewer is better.
+ */
+export class StatusLine {
+  readonly #node: RedNode;
+  #shown = '';
+  #level: StatusLevel | undefined;
+  #next: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(node: RedNode) {
+    this.#node = node;
+  }
+
+  get level(): StatusLevel | undefined {
+    return this.#level;
+  }
+
+  get text(): string {
+    return this.#next ?? this.#shown;
+  }
+
+  set(level: StatusLevel, text: string): void {
+    if (level !== this.#level) {
+      this.#level = level;
+      this.#show(text);
+    } else if (text !== this.text) {
+      this.#next = text;
+      this.#timer ??= setTimeout(() => {
+        this.#show(this.#next ?? this.#shown);
+      }, INTERVAL_MS).unref();
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #show(text: string): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#next = undefined;
+    this.#shown = text;
+    this.#node.status({ ...LOOK[this.#level ?? 'off'], text });
+  }
+}
