@@ -10,8 +10,10 @@ import { StatusLine, type StatusLevel } from './status.js';
 /** Sends one message to one or several outputs. Several at once, because Node-RED then copies it for all but the first. */
 export type Send = (message: Message, ...outputs: number[]) => void;
 
-/** What a node does, without Node-RED. */
-export interface Behaviour {
+/** What a node does, without Node-RED. All of it is optional: a schema only has to be there. */
+export type Behaviour = object & BehaviourParts;
+
+interface BehaviourParts {
   /**
    * Takes one message. Returning, or resolving, says that the node is done with it: for a sink, that it is stored.
    *
@@ -51,9 +53,18 @@ export interface NodeContext<Config, Credentials> {
   readonly closing: AbortSignal;
   /** Sends a message that this node is the source of. */
   readonly send: Send;
-  status(level: StatusLevel, text: string): void;
+  /**
+   * Says of a message that this node is the source of that it will never be taken: it is counted and leaves by the
+   * rejected output; where that is not wired, Catch nodes get it.
+   */
+  readonly reject: (message: Message, error: RejectedError) => void;
+  readonly status: (level: StatusLevel, text: string) => void;
   /** A constant sentence, and the fields that vary. */
-  log(level: 'info' | 'warn' | 'error', sentence: string, fields?: Readonly<Record<string, unknown>>): void;
+  readonly log: (
+    level: 'info' | 'warn' | 'error',
+    sentence: string,
+    fields?: Readonly<Record<string, unknown>>,
+  ) => void;
   /**
    * The behaviour of a config node, which stays open until this node has closed.
    *
@@ -101,8 +112,8 @@ export function defineNode<C extends TSchema, K extends TSchema>(
   specification: NodeSpecification<C, K>,
 ): (red: Red) => void {
   const { type } = specification;
-  const settings = compileSettings<Static<C>>(specification.config as SettingsSchema);
-  const secrets = compileSettings<Static<K>>((specification.credentials ?? { properties: {} }) as SettingsSchema);
+  const settings = compileSettings<Static<C>>(specification.config);
+  const secrets = compileSettings<Static<K>>(specification.credentials ?? { properties: {} });
   const credentialFields = (specification.credentials as SettingsSchema | undefined)?.properties ?? {};
 
   return (red) => {
@@ -168,6 +179,16 @@ export function defineNode<C extends TSchema, K extends TSchema>(
           counters,
           closing: closing.signal,
           send: outlet((messages) => node.send(messages)),
+          reject: (message, error) => {
+            if (
+              !reject(
+                message,
+                error,
+                outlet((messages) => node.send(messages)),
+              )
+            )
+              node.error(error, message);
+          },
           status: (level, text) => {
             if (!closing.signal.aborted) status.set(level, text);
           },
@@ -245,13 +266,15 @@ export function defineNode<C extends TSchema, K extends TSchema>(
           finish(done, cause);
           return;
         }
-        counters.add('rejected', 1, cause.code);
-        if (rejectedOutput === undefined || (node.wires[rejectedOutput]?.length ?? 0) === 0) {
-          finish(done, cause);
-          return;
-        }
-        send({ ...message, rejection: rejectionOf(cause, { id: node.id, type, name }) }, rejectedOutput);
-        finish(done);
+        finish(done, reject(message, cause, send) ? undefined : cause);
+      }
+
+      /** Counts a rejection and sends it on. @returns whether anything is wired to take it */
+      function reject(message: Message, error: RejectedError, send: Send): boolean {
+        counters.add('rejected', 1, error.code);
+        if (rejectedOutput === undefined || (node.wires[rejectedOutput]?.length ?? 0) === 0) return false;
+        send({ ...message, rejection: rejectionOf(error, { id: node.id, type, name }) }, rejectedOutput);
+        return true;
       }
 
       node.on('close', (_removed, done) => {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Counters } from '../lib/counters.js';
@@ -45,6 +46,7 @@ export class Instance {
   readonly runId = randomUUID();
   readonly startedAt = new Date();
   readonly nodes = new Map<string, RunningNode>();
+  readonly #started = new WeakSet<RunningNode>();
   #draining = false;
 
   /** The instance that this Node-RED runtime is. It hangs on the runtime's own event bus: one, however the palette was loaded. */
@@ -99,15 +101,20 @@ export class Instance {
     return this.open();
   }
 
-  /** Devices begin when every ingest of this instance has its subscription, so that the first message has a taker. */
+  /**
+   * After every deploy: begins what has not begun. Devices begin when every ingest of this instance has its
+   * subscription, so that the first message has a taker.
+   */
   #start(): void {
-    const started = [...this.nodes.values()].filter(({ behaviour }) => behaviour.start !== undefined);
-    const ingests = [...this.nodes.values()].filter(({ behaviour }) => behaviour.stage === 'ingest');
-    for (const node of started.filter(({ behaviour }) => behaviour.stage !== 'device')) node.behaviour.start?.();
-    void Promise.all(ingests.map(async ({ behaviour }) => behaviour.ready?.())).then(() => {
-      for (const node of started.filter(({ behaviour }) => behaviour.stage === 'device')) {
-        if (!this.#draining && !node.closing.aborted) node.behaviour.start?.();
-      }
+    const all = [...this.nodes.values()];
+    const fresh = all.filter((node) => node.behaviour.start !== undefined && !this.#started.has(node));
+    const begin = (node: RunningNode): void => {
+      if (!this.#draining && !node.closing.aborted) node.behaviour.start?.();
+    };
+    for (const node of fresh) this.#started.add(node);
+    for (const node of fresh.filter(({ behaviour }) => behaviour.stage !== 'device')) begin(node);
+    void Promise.all(all.map(readyOrClosed)).then(() => {
+      for (const node of fresh.filter(({ behaviour }) => behaviour.stage === 'device')) begin(node);
     });
   }
 
@@ -125,4 +132,11 @@ export class Instance {
       await delay(Math.min(QUIET_MS, Math.max(0, deadline - Date.now())));
     }
   }
+}
+
+/** Resolves when an ingest has its subscriptions, or will never have them. */
+async function readyOrClosed({ behaviour, closing }: RunningNode): Promise<void> {
+  if (behaviour.ready === undefined || closing.aborted) return;
+  const closed = once(closing, 'abort');
+  await Promise.race([behaviour.ready(), closed]);
 }

@@ -57,7 +57,7 @@ export function describeValue(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (value === null) return 'null';
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (Buffer.isBuffer(value)) return `a buffer of ${value.length} bytes`;
+  if (value instanceof Uint8Array) return `a buffer of ${value.length} bytes`;
   if (typeof value === 'object') return 'an object';
   if (typeof value === 'string')
     return value.length <= 60 ? JSON.stringify(value) : `${JSON.stringify(value.slice(0, 57))}…`;

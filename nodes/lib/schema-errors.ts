@@ -96,7 +96,9 @@ function unionNames(error: ErrorObject): string {
   const members = error.schema as { const?: unknown; title?: string; type?: unknown }[];
   return members
     .map((member) =>
-      'const' in member ? JSON.stringify(member.const) : (member.title ?? String(member.type ?? 'its forms')),
+      'const' in member
+        ? JSON.stringify(member.const)
+        : (member.title ?? (typeof member.type === 'string' ? member.type : 'its forms')),
     )
     .join(', ');
 }

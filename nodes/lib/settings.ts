@@ -1,8 +1,7 @@
 import { Ajv, type ValidateFunction } from 'ajv';
-import { ConfigError, messageOf } from './errors.js';
+import { ConfigError } from './errors.js';
+import { FORMATS } from './formats.js';
 import { schemaFindings } from './schema-errors.js';
-import { compileTemplate, compilePath } from './template.js';
-import { shareNameProblem, topicFilterProblem, topicNameProblem } from './topic.js';
 
 /** The part of JSON Schema that settings are written in; TypeBox makes it from each node's `config.ts`. */
 export interface SettingsSchema {
@@ -19,24 +18,6 @@ export interface SettingsSchema {
 export type Lookup = (name: string) => unknown;
 
 const VARIABLE = /\$\{([^{}\s]+)\}/g;
-
-/** What our own `format` names mean. Each gives what is wrong as `expected …, got …`, or undefined. */
-export const FORMATS: Readonly<Record<string, (text: string) => string | undefined>> = {
-  'topic-filter': topicFilterProblem,
-  'topic-name': topicNameProblem,
-  'share-name': shareNameProblem,
-  template: (text) => problemOf(() => compileTemplate(text)),
-  path: (text) => problemOf(() => compilePath(text)),
-};
-
-function problemOf(compile: () => unknown): string | undefined {
-  try {
-    compile();
-    return undefined;
-  } catch (error) {
-    return messageOf(error);
-  }
-}
 
 /** Checks one node type's settings. */
 export interface SettingsCheck<T> {

@@ -1,4 +1,5 @@
 import { ConfigError } from './errors.js';
+import { TopicLevels } from './scope.js';
 
 /**
  * Templates are texts with fields in braces: `device/{uuid}`, `{payload.uuid}:{payload.seq}`, `{topic[0]}`.
@@ -94,6 +95,11 @@ export function compilePath(source: string): (scope: unknown) => unknown {
   return (scope) => readPath(scope, path);
 }
 
+/** The names and indexes that a path goes through: for who writes where `compilePath` reads. */
+export function pathSteps(source: string): readonly (string | number)[] {
+  return parsePath(source);
+}
+
 function readPath(scope: unknown, path: Path): unknown {
   let value = scope;
   for (const step of path) {
@@ -112,6 +118,7 @@ function fieldText(value: unknown): string | undefined {
     case 'bigint':
       return String(value);
     default:
+      if (value instanceof TopicLevels) return fieldText(value.toString());
       return value instanceof Date && !Number.isNaN(value.getTime()) ? value.toISOString() : undefined;
   }
 }

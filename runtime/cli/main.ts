@@ -1,1 +1,32 @@
-export {};
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { UserError } from '../launcher/user-error.js';
+import { passwordCommand } from './password.js';
+import { startCommand } from './start.js';
+import { storeCommand } from './store.js';
+
+/** Exit codes: 0 done; 1 a mistake that the sentence names, or something that went wrong; 2 a wrong option. */
+const manifest = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
+  version: string;
+};
+
+const program = new Command('sluice')
+  .description('IoT data pipelines on Node-RED that do not lose data.')
+  .version(manifest.version)
+  .showHelpAfterError('(sluice --help shows the commands and their options)')
+  .addCommand(startCommand())
+  .addCommand(storeCommand())
+  .addCommand(passwordCommand());
+
+for (const command of [program, ...program.commands]) {
+  command.version(manifest.version).exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof UserError)) throw error;
+  process.stderr.write(`sluice: ${error.message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,45 @@
+import { messageOf } from '../lib/errors.js';
+import { Instance } from './instance.js';
+import type { AdminHandler, Red } from './red.js';
+
+/**
+ * What the palette adds to the runtime beside its nodes: the admin endpoints. Node-RED loads plugins with `require`,
+ * which takes this name of a module's exports.
+ */
+function plugin(red: Red): void {
+  const instance = Instance.of(red);
+  red.plugins.registerPlugin('sluice', { type: 'sluice' });
+
+  red.httpAdmin.get('/sluice/status', red.auth.needsPermission('sluice.read'), (_request, response) => {
+    response.json(instance.report());
+  });
+
+  red.httpAdmin.post(
+    '/sluice/node/:id/:action',
+    red.auth.needsPermission('sluice.write'),
+    jsonOnly,
+    ({ params, body }, response) => {
+      const { id = '', action = '' } = params;
+      const node = instance.nodes.get(id);
+      if (node?.behaviour.action === undefined) {
+        response
+          .status(404)
+          .json({ message: `expected a deployed node with actions, got ${id}: deploy the flow first` });
+        return;
+      }
+      try {
+        response.json(node.behaviour.action(action, body) ?? {});
+      } catch (error) {
+        response.status(400).json({ message: messageOf(error) });
+      }
+    },
+  );
+}
+
+/** A form on another page can post to a local address, but not as JSON without being asked first (CORS). */
+const jsonOnly: AdminHandler = (request, response, next) => {
+  if (request.headers['content-type']?.startsWith('application/json') === true) next();
+  else response.status(415).json({ message: 'expected application/json' });
+};
+
+export { plugin as 'module.exports' };

@@ -1,0 +1,121 @@
+import { randomUUID } from 'node:crypto';
+import type { Behaviour, NodeContext } from '../adapter/define-node.js';
+import { ConfigError, describeValue, RejectedError } from '../lib/errors.js';
+import { MESSAGE_ID } from '../lib/identity.js';
+import type { Message } from '../lib/message.js';
+import { MqttBroker, type BrokerState } from '../mqtt-broker/broker.js';
+import type { Config } from './config.js';
+import { SimulationRunner } from './runner.js';
+import { Simulation, type SimulatedMessage } from './simulation.js';
+
+/** Devices in a flow: they publish through a broker, or send to the output. */
+export class DeviceSimulator implements Behaviour {
+  readonly stage = 'device';
+  readonly #context: NodeContext<Config, unknown>;
+  readonly #broker: MqttBroker | undefined;
+  readonly #runner: SimulationRunner;
+  readonly #forget: (() => void) | undefined;
+  #brokerState: BrokerState | undefined;
+
+  constructor(context: NodeContext<Config, unknown>) {
+    const { config } = context;
+    this.#context = context;
+    this.#broker = config.broker === undefined ? undefined : context.use(config.broker, MqttBroker, '/broker');
+    this.#runner = new SimulationRunner(new Simulation(config, config.run ?? randomUUID()), {
+      rate: config.devices * config.rate,
+      limit: config.limit,
+      deliver: (message) => this.#deliver(message),
+      changed: () => this.#showStatus(),
+    });
+    this.#forget = this.#broker?.onState((state) => {
+      this.#brokerState = state;
+      this.#showStatus();
+    });
+    if (config.autoStart) context.status('busy', 'waiting for the ingests to subscribe');
+    else this.#showStatus();
+  }
+
+  start(): void {
+    if (this.#context.config.autoStart) this.#runner.start();
+  }
+
+  input(message: Message): void {
+    const { payload } = message;
+    try {
+      if (typeof payload === 'object' && payload !== null && 'burst' in payload) this.action('burst', payload);
+      else this.action(String(payload), undefined);
+    } catch (error) {
+      throw new RejectedError(error instanceof Error ? error.message : String(error), {
+        code: 'unknown-command',
+        cause: error,
+      });
+    }
+  }
+
+  action(name: string, body: unknown): { message: string } {
+    switch (name) {
+      case 'button':
+        return this.action(this.#context.config.button, undefined);
+      case 'toggle':
+        return this.action(this.#runner.running ? 'stop' : 'start', undefined);
+      case 'start':
+        this.#runner.start();
+        return { message: `${this.#context.name}: started` };
+      case 'stop':
+        this.#runner.pause();
+        return { message: `${this.#context.name}: stopped` };
+      case 'burst': {
+        const given = (body as { burst?: unknown } | undefined)?.burst ?? this.#context.config.burst;
+        if (typeof given !== 'number' || !Number.isSafeInteger(given) || given < 1) {
+          throw new ConfigError(`expected burst to be a whole number from 1, got ${describeValue(given)}`, {
+            code: 'burst',
+          });
+        }
+        this.#runner.burst(given);
+        return { message: `${this.#context.name}: a burst of ${given}` };
+      }
+      default:
+        throw new ConfigError(
+          `expected the payload "start", "stop", "toggle", "burst" or {"burst": N}, got ${describeValue(name)}`,
+          { code: 'unknown-command' },
+        );
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#runner.stop();
+    this.#forget?.();
+  }
+
+  #deliver({ topic, payload, messageId }: SimulatedMessage): void | Promise<void> {
+    const { config, counters } = this.#context;
+    if (this.#broker === undefined) {
+      this.#context.send({
+        topic,
+        payload,
+        qos: config.qos,
+        retain: false,
+        identity: messageId,
+        receivedAt: Date.now(),
+      });
+      counters.add('sent');
+      return;
+    }
+    const properties = { contentType: 'application/json', userProperties: { [MESSAGE_ID]: messageId } };
+    return this.#broker
+      .publish(topic, JSON.stringify(payload), { qos: config.qos, properties })
+      .then(() => counters.add('sent'));
+  }
+
+  #showStatus(): void {
+    const { made, failed } = this.#runner.totals;
+    const { config, counters, status } = this.#context;
+    const sent = counters.total('sent').toLocaleString('en');
+    const what = `${sent} sent${failed === 0 ? '' : `, ${failed.toLocaleString('en')} failed`}`;
+    if (this.#brokerState !== undefined && this.#brokerState.level === 'error') status('error', this.#brokerState.text);
+    else if (this.#runner.stalled) status('busy', `waiting for the broker, ${what}`);
+    else if (this.#runner.running) status('ok', what);
+    else if (config.limit > 0 && made >= config.limit) status('off', `done, ${what}`);
+    else status('off', `stopped, ${what}`);
+  }
+}

@@ -1,0 +1,54 @@
+import { ConfigError } from '../lib/errors.js';
+import type { Config } from './config.js';
+
+/** Gives a device's values, one a call. */
+export type ValueModel = () => number;
+
+export type ValueSettings = Pick<Config, 'model' | 'minimum' | 'maximum' | 'step' | 'period' | 'values' | 'rate'>;
+
+/**
+ * One device's model. Its time is that of its messages (`n / rate` seconds), so that a seed gives the same values
+ * whatever the machine does.
+ *
+ * @param random - numbers in [0, 1)
+ * @throws ConfigError when the minimum is above the maximum
+ */
+export function valueModel(
+  { model, minimum, maximum, step, period, values, rate }: ValueSettings,
+  random: () => number,
+): ValueModel {
+  if (minimum > maximum) {
+    throw new ConfigError(`/maximum: expected a number >= the minimum ${minimum}, got ${maximum}`, {
+      code: 'range',
+      path: '/maximum',
+    });
+  }
+  const width = maximum - minimum;
+  let count = 0;
+  switch (model) {
+    case 'integer': {
+      const lowest = Math.ceil(minimum);
+      const span = Math.floor(maximum) - lowest + 1;
+      return () => lowest + Math.floor(random() * span);
+    }
+    case 'uniform':
+      return () => minimum + random() * width;
+    case 'constant':
+      return () => values[0] ?? 0;
+    case 'walk': {
+      let value = minimum + width / 2;
+      return () => {
+        value = Math.min(maximum, Math.max(minimum, value + (2 * random() - 1) * step));
+        return value;
+      };
+    }
+    case 'sine':
+      return () => minimum + (width / 2) * (1 + Math.sin((2 * Math.PI * count++) / (rate * period)));
+    case 'step': {
+      const steps = Math.floor(width / step) + 1;
+      return () => minimum + (count++ % steps) * step;
+    }
+    case 'sequence':
+      return () => values[count++ % values.length] ?? 0;
+  }
+}

@@ -1,0 +1,146 @@
+import type { PaletteEntry } from '../../adapter/palette.js';
+import type { FieldSchema } from '../node-folder.js';
+import { fieldCheck } from './check.js';
+import { defaultOf, drawChoice, drawComplex, isChoice, type FieldReader } from './fields.js';
+
+interface Descriptor {
+  readonly config: FieldSchema;
+  readonly credentials?: FieldSchema;
+  readonly palette: PaletteEntry;
+}
+
+/** What a node's own `editor.ts` may add (`export const extension: Extension`). */
+export interface Extension {
+  /** Merged into the definition that Node-RED gets. */
+  readonly definition?: Readonly<Record<string, unknown>>;
+  /** After the form is drawn. */
+  prepare?(node: EditorNode): void;
+  /** After lists and groups were taken over into the node; Node-RED takes over the other fields next. */
+  save?(node: EditorNode, form: SavedForm): void;
+}
+
+export interface SavedForm {
+  /** Where each row of a list stood when the form was opened; undefined for a new one. */
+  readonly origins: (field: string) => (number | undefined)[];
+  /** What a list or group was when the form was opened. */
+  readonly before: (field: string) => unknown;
+}
+
+const COLOR = '#9bd0c7';
+
+/** What `RED.nodes.registerType` takes, made of a node's schema. */
+export function definition({ config, credentials, palette }: Descriptor, extension: Extension): object {
+  const fields = config.properties ?? {};
+  const prefix = palette.category === 'config' ? 'node-config-input-' : 'node-input-';
+  let readers: Record<string, FieldReader> = {};
+  let editors: { name: string; editor: CodeEditor }[] = [];
+
+  return {
+    category: palette.category,
+    color: palette.color ?? COLOR,
+    ...(palette.icon !== undefined && { icon: palette.icon }),
+    inputs: palette.inputs,
+    outputs: palette.outputs.length,
+    defaults: Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, defaultEntry(name, field)])),
+    ...(credentials !== undefined && {
+      credentials: Object.fromEntries(
+        Object.entries(credentials.properties ?? {}).map(([name, field]) => [
+          name,
+          { type: field.ui?.secret === false ? 'text' : 'password' },
+        ]),
+      ),
+    }),
+    paletteLabel: palette.label,
+    label(this: EditorNode): string {
+      if (this.name !== undefined && this.name !== '') return this.name;
+      const field = palette.labelField === undefined ? undefined : this[palette.labelField];
+      const text = Array.isArray(field) ? field.join(', ') : typeof field === 'string' ? field : '';
+      return text === '' ? palette.label : text;
+    },
+    labelStyle(this: EditorNode): string {
+      return this.name !== undefined && this.name !== '' ? 'node_label_italic' : '';
+    },
+    outputLabels: [...palette.outputs],
+    ...(palette.button !== undefined && { button: button(palette.button.action) }),
+    oneditprepare(this: EditorNode): void {
+      readers = {};
+      editors = [];
+      for (const [name, field] of Object.entries(fields)) drawField(this, name, field);
+      drawConditions(fields, prefix);
+      extension.prepare?.(this);
+    },
+    oneditsave(this: EditorNode): void {
+      const before: Record<string, unknown> = {};
+      for (const [name, read] of Object.entries(readers)) {
+        before[name] = this[name];
+        this[name] = read();
+      }
+      for (const { name, editor } of editors) $(`#${prefix}${name}`).val(editor.getValue());
+      release();
+      extension.save?.(this, {
+        origins: (field) => readers[field]?.origins?.() ?? [],
+        before: (field) => before[field],
+      });
+    },
+    oneditcancel: release,
+    ...extension.definition,
+  };
+
+  function defaultEntry(name: string, field: FieldSchema): object {
+    const required = config.required?.includes(name) === true;
+    if (field.ui?.control === 'node') return { value: '', type: field.ui.node, required };
+    const check = fieldCheck(field, required);
+    return {
+      value: defaultOf(field),
+      validate: (value: unknown): true | string => check(value) ?? true,
+    };
+  }
+
+  function drawField(node: EditorNode, name: string, field: FieldSchema): void {
+    if (field.type === 'array' || field.type === 'object') {
+      readers[name] = drawComplex($(`#${prefix}${name}-rows`), field, node[name]);
+    } else if (field.ui?.control === 'json' || field.ui?.control === 'multiline') {
+      const mode = field.ui.control === 'json' ? 'ace/mode/json' : 'ace/mode/text';
+      const value = typeof node[name] === 'string' ? node[name] : '';
+      editors.push({ name, editor: RED.editor.createEditor({ id: `${prefix}${name}-editor`, mode, value }) });
+    } else if (isChoice(field) && field.ui?.control !== 'hidden') {
+      drawChoice($(`#${prefix}${name}`), field);
+    }
+  }
+
+  function release(): void {
+    for (const { editor } of editors) editor.destroy();
+    editors = [];
+  }
+}
+
+/** Rows that are shown only while another field has a certain value. */
+function drawConditions(fields: Readonly<Record<string, FieldSchema>>, prefix: string): void {
+  for (const [name, field] of Object.entries(fields)) {
+    const when = field.ui?.when;
+    if (when === undefined) continue;
+    const other = $(`#${prefix}${when.field}`);
+    const show = (): void => {
+      const value = other.val();
+      $(`[data-sluice-field="${name}"]`).toggle(value.includes('${') || when.is.some((one) => String(one) === value));
+    };
+    other.on('change', show);
+    show();
+  }
+}
+
+function button(action: string): object {
+  return {
+    onclick(this: EditorNode): void {
+      const say = (text: string, type: string): void => RED.notify(text, { type, timeout: 3_000 });
+      $.ajax({
+        url: `sluice/node/${this.id}/${action}`,
+        type: 'POST',
+        contentType: 'application/json',
+        data: '{}',
+        success: ({ message }) => say(message ?? action, 'success'),
+        error: ({ responseJSON, statusText }) => say(responseJSON?.message ?? statusText, 'error'),
+      });
+    },
+  };
+}

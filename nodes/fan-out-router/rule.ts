@@ -1,0 +1,145 @@
+import { ConfigError, describeValue, messageOf, RejectedError } from '../lib/errors.js';
+import type { Message } from '../lib/message.js';
+import { compilePath } from '../lib/template.js';
+import { compileTopicFilter } from '../lib/topic.js';
+import type { Condition, Rule } from './config.js';
+
+/**
+ * Whether a message matches.
+ *
+ * @throws RejectedError `not-comparable` when a property is of a type that the comparison cannot take
+ */
+export type Predicate = (message: Message) => boolean;
+
+/** @throws ConfigError `condition` with the path, for a value that the comparison cannot take */
+export function compileRule({ topic, match, conditions }: Rule, path: string): Predicate {
+  const predicates = conditions.map((condition, index) => compileCondition(condition, `${path}/conditions/${index}`));
+  const holds = combine(predicates, match);
+  if (topic === undefined) return holds;
+  const matches = compileTopicFilter(topic);
+  return (message) => typeof message.topic === 'string' && matches(message.topic) && holds(message);
+}
+
+function combine(predicates: readonly Predicate[], match: 'all' | 'any'): Predicate {
+  const [only, ...more] = predicates;
+  if (only === undefined) return () => true;
+  if (more.length === 0) return only;
+  return match === 'all'
+    ? (message) => predicates.every((holds) => holds(message))
+    : (message) => predicates.some((holds) => holds(message));
+}
+
+function compileCondition({ property, comparison, value: text = '' }: Condition, path: string): Predicate {
+  const read = compilePath(property);
+  const value = literal(text);
+  switch (comparison) {
+    case 'exists':
+      return (message) => read(message) !== undefined;
+    case 'missing':
+      return (message) => read(message) === undefined;
+    case 'eq':
+      return (message) => read(message) === value;
+    case 'ne':
+      return (message) => read(message) !== value;
+    case 'in': {
+      const values = new Set(text.split(',').map((part) => literal(part.trim())));
+      return (message) => values.has(read(message));
+    }
+    case 'gt':
+      return ordered(read, value, property, path, (a, b) => a > b);
+    case 'ge':
+      return ordered(read, value, property, path, (a, b) => a >= b);
+    case 'lt':
+      return ordered(read, value, property, path, (a, b) => a < b);
+    case 'le':
+      return ordered(read, value, property, path, (a, b) => a <= b);
+    case 'contains':
+      return contains(read, value, property);
+    case 'starts':
+      return textual(read, property, (actual) => actual.startsWith(asText(value)));
+    case 'ends':
+      return textual(read, property, (actual) => actual.endsWith(asText(value)));
+    case 'matches': {
+      const pattern = regex(text, path);
+      return textual(read, property, (actual) => pattern.test(actual));
+    }
+  }
+}
+
+type Read = (message: unknown) => unknown;
+
+/** Numbers with numbers, texts with texts (by code point, as ISO dates are compared). A missing property does not match. */
+function ordered(
+  read: Read,
+  value: unknown,
+  property: string,
+  path: string,
+  holds: (a: number | string, b: number | string) => boolean,
+): Predicate {
+  if (typeof value !== 'number' && typeof value !== 'string') {
+    throw new ConfigError(`${path}/value: expected a number or a text to compare with, got ${describeValue(value)}`, {
+      code: 'condition',
+      path,
+    });
+  }
+  return (message) => {
+    const actual = read(message);
+    if (actual === undefined) return false;
+    if (typeof actual === typeof value) return holds(actual as number | string, value);
+    throw notComparable(property, `a ${typeof value}`, actual);
+  };
+}
+
+function textual(read: Read, property: string, holds: (actual: string) => boolean): Predicate {
+  return (message) => {
+    const actual = read(message);
+    if (actual === undefined) return false;
+    if (typeof actual === 'string') return holds(actual);
+    throw notComparable(property, 'a text', actual);
+  };
+}
+
+function contains(read: Read, value: unknown, property: string): Predicate {
+  return (message) => {
+    const actual = read(message);
+    if (actual === undefined) return false;
+    if (typeof actual === 'string') return actual.includes(asText(value));
+    if (Array.isArray(actual)) return actual.includes(value);
+    throw notComparable(property, 'a text or an array', actual);
+  };
+}
+
+function notComparable(property: string, expected: string, actual: unknown): RejectedError {
+  return new RejectedError(`${property}: expected ${expected}, got ${describeValue(actual)}`, {
+    code: 'not-comparable',
+  });
+}
+
+/** What was typed as a value: JSON's numbers, booleans, null and quoted texts; anything else is a text as it stands. */
+function literal(text: string): unknown {
+  if (!/^(?:-?\d|true$|false$|null$|")/.test(text)) return text;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text; // `2026-01-01`, `3rd floor`
+  }
+}
+
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function regex(pattern: string, path: string): RegExp {
+  try {
+    return new RegExp(pattern, 'u');
+  } catch (error) {
+    throw new ConfigError(
+      `${path}/value: expected a regular expression, got ${describeValue(pattern)}: ${messageOf(error)}`,
+      {
+        code: 'condition',
+        path: `${path}/value`,
+        cause: error,
+      },
+    );
+  }
+}

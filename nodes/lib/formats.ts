@@ -1,0 +1,43 @@
+import { messageOf } from './errors.js';
+import { objectStoreUrlProblem } from './object-store-url.js';
+import { compilePath, compileTemplate } from './template.js';
+import { shareNameProblem, topicFilterProblem, topicNameProblem } from './topic.js';
+
+const MQTT_SCHEMES = ['mqtt:', 'mqtts:', 'ws:', 'wss:'];
+
+/**
+ * What the names mean that settings use as `format`. Each gives what is wrong as `expected …, got …`, or undefined.
+ * The editor's forms use the same.
+ */
+export const FORMATS: Readonly<Record<string, (text: string) => string | undefined>> = {
+  'topic-filter': topicFilterProblem,
+  'topic-name': topicNameProblem,
+  'share-name': shareNameProblem,
+  template: (text) => problemOf(() => compileTemplate(text)),
+  path: (text) => problemOf(() => compilePath(text)),
+  json: (text) => problemOf(() => JSON.parse(text) as unknown),
+  'mqtt-url': mqttUrlProblem,
+  'object-store-url': objectStoreUrlProblem,
+};
+
+function problemOf(compile: () => unknown): string | undefined {
+  try {
+    compile();
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function mqttUrlProblem(text: string): string | undefined {
+  const expected = 'expected mqtt://, mqtts://, ws:// or wss:// and a host';
+  if (!URL.canParse(text)) return `${expected}, got ${JSON.stringify(text)}`;
+  const url = new URL(text);
+  if (!MQTT_SCHEMES.includes(url.protocol) || url.hostname === '') {
+    return `${expected}, got ${url.protocol}//${url.host}`;
+  }
+  if (url.username !== '' || url.password !== '') {
+    return 'expected user and password in their own fields, got them in the URL';
+  }
+  return undefined;
+}

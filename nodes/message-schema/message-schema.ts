@@ -1,0 +1,5 @@
+import { defineNode } from '../adapter/define-node.js';
+import { config } from './config.js';
+import { MessageSchema } from './schema.js';
+
+export default defineNode({ type: 'message-schema', config, create: (context) => new MessageSchema(context) });

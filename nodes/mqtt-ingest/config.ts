@@ -1,0 +1,84 @@
+import Type, { type Static } from 'typebox';
+import type { PaletteEntry } from '../adapter/palette.js';
+
+export const config = Type.Object({
+  configVersion: Type.Literal(1, { default: 1, ui: { control: 'hidden' } }),
+  name: Type.Optional(Type.String({ title: 'Name', description: 'What this node is called in the editor.' })),
+  broker: Type.String({
+    title: 'Broker',
+    description: 'Where the messages come from.',
+    minLength: 1,
+    default: '',
+    ui: { control: 'node', node: 'mqtt-broker', icon: 'fa-globe' },
+  }),
+  topics: Type.Array(Type.String({ title: 'Topic filter', format: 'topic-filter', ui: { placeholder: 'device/#' } }), {
+    title: 'Topic filters',
+    description: 'What to subscribe to: `+` stands for one level, `#` for all that follow.',
+    minItems: 1,
+    default: ['device/#'],
+    ui: { icon: 'fa-rss' },
+  }),
+  qos: Type.Union(
+    [
+      Type.Literal(0, { title: '0: at most once' }),
+      Type.Literal(1, { title: '1: at least once' }),
+      Type.Literal(2, { title: '2: exactly once to this client' }),
+    ],
+    {
+      title: 'QoS',
+      description: 'The highest quality of service that is asked for.',
+      default: 1,
+      ui: { icon: 'fa-check-circle' },
+    },
+  ),
+  group: Type.Optional(
+    Type.String({
+      title: 'Shared group',
+      description: 'The group of a shared subscription: the broker then divides the messages among its members.',
+      format: 'share-name',
+      ui: { icon: 'fa-users', placeholder: 'none' },
+    }),
+  ),
+  decode: Type.Union(
+    [
+      Type.Literal('json', { title: 'JSON' }),
+      Type.Literal('text', { title: 'text (UTF-8)' }),
+      Type.Literal('buffer', { title: 'buffer' }),
+    ],
+    {
+      title: 'Payload',
+      description: 'What the payload is. One that is not leaves by the second output, as a buffer, with the reason.',
+      default: 'json',
+      ui: { icon: 'fa-file-code-o' },
+    },
+  ),
+  identity: Type.Optional(
+    Type.String({
+      title: 'Identity',
+      description:
+        'What makes a message the same message when the broker gives it again: a template such as `{payload.uuid}:{payload.seq}`. The MQTT 5 user property `message-id` comes first. With neither the message gets a UUIDv7: stable across retries, not across a redelivery by the broker.',
+      format: 'template',
+      ui: { icon: 'fa-key', placeholder: '{payload.uuid}:{payload.seq}' },
+    }),
+  ),
+  maxInFlight: Type.Integer({
+    title: 'Window',
+    description: 'How many messages may be open (received and not acknowledged). CONNECT carries it as receiveMaximum.',
+    default: 1_000,
+    minimum: 1,
+    maximum: 65_535,
+    ui: { icon: 'fa-tasks', unit: 'messages' },
+  }),
+});
+
+export type Config = Static<typeof config>;
+
+export const palette: PaletteEntry = {
+  label: 'mqtt-ingest',
+  category: 'Sluice',
+  color: '#9bd0c7',
+  icon: 'mqtt-ingest.svg',
+  inputs: 0,
+  outputs: ['message', 'undecodable'],
+  labelField: 'topics',
+};

@@ -1,0 +1,98 @@
+import type { Behaviour, NodeContext } from '../adapter/define-node.js';
+import { RejectedError } from '../lib/errors.js';
+import { MESSAGE_ID, uuidv7 } from '../lib/identity.js';
+import type { Message } from '../lib/message.js';
+import { templateScope } from '../lib/scope.js';
+import { compileTemplate, type Template } from '../lib/template.js';
+import { MqttBroker, type BrokerState, type Publish, type Subscription } from '../mqtt-broker/broker.js';
+import type { Config } from './config.js';
+import { decodePayload } from './decode.js';
+
+/** Takes messages from a broker into the flow. */
+export class MqttIngest implements Behaviour {
+  readonly stage = 'ingest';
+  readonly #context: NodeContext<Config, unknown>;
+  readonly #identity: Template | undefined;
+  readonly #subscription: Subscription;
+  readonly #forget: () => void;
+  #broker: BrokerState | undefined;
+  #granted = false;
+
+  constructor(context: NodeContext<Config, unknown>) {
+    const { config } = context;
+    this.#context = context;
+    this.#identity = config.identity === undefined ? undefined : compileTemplate(config.identity);
+    const broker = context.use(config.broker, MqttBroker, '/broker');
+    this.#subscription = broker.subscribe({
+      id: context.id,
+      filters: config.topics,
+      qos: config.qos,
+      group: config.group,
+      window: config.maxInFlight,
+      receive: (publish) => this.#receive(publish),
+    });
+    void this.#subscription.ready.then(() => {
+      this.#granted = true;
+      this.#showStatus();
+    });
+    this.#forget = broker.onState((state) => {
+      this.#broker = state;
+      this.#showStatus();
+    });
+  }
+
+  ready(): Promise<void> {
+    return this.#subscription.ready;
+  }
+
+  async stop(): Promise<void> {
+    this.#forget();
+    await this.#subscription.stop();
+    this.#context.status('off', `stopped, ${this.#count()} received`);
+  }
+
+  #receive(publish: Publish): void {
+    const { counters } = this.#context;
+    counters.add('received');
+    const receivedAt = Date.now();
+    const message = this.#toMessage(publish, receivedAt);
+    try {
+      message.payload = decodePayload(publish.payload, this.#context.config.decode);
+      message.identity ??= this.#identity?.render(templateScope(message)) ?? uuidv7(receivedAt);
+      this.#context.send(message, 0);
+    } catch (error) {
+      if (!(error instanceof RejectedError)) throw error;
+      message.identity ??= uuidv7(receivedAt);
+      this.#context.reject(message, error);
+    }
+    this.#showStatus();
+  }
+
+  /** The message with its payload still as it came. Names as the core `mqtt in` node gives them. */
+  #toMessage({ topic, payload, qos, retain, properties = {} }: Publish, receivedAt: number): Message {
+    const { contentType, responseTopic, correlationData, messageExpiryInterval, userProperties } = properties;
+    const id = userProperties?.[MESSAGE_ID];
+    const message: Message = { topic, payload, qos, retain, receivedAt };
+    if (contentType !== undefined) message.contentType = contentType;
+    if (responseTopic !== undefined) message.responseTopic = responseTopic;
+    if (correlationData !== undefined) message.correlationData = correlationData;
+    if (messageExpiryInterval !== undefined) message.messageExpiryInterval = messageExpiryInterval;
+    // mqtt-packet gives an object without a prototype, which function nodes do not expect.
+    if (userProperties !== undefined) message.userProperties = { ...userProperties };
+    const identity = Array.isArray(id) ? id[0] : id;
+    if (identity !== undefined && identity !== '') message.identity = identity;
+    return message;
+  }
+
+  #showStatus(): void {
+    const state = this.#broker;
+    if (state === undefined) return;
+    if (state.level !== 'ok') this.#context.status(state.level, state.text);
+    else if (!this.#granted) this.#context.status('busy', 'subscribing');
+    else this.#context.status('ok', `${this.#count()} received`);
+  }
+
+  #count(): string {
+    return this.#context.counters.total('received').toLocaleString('en');
+  }
+}

@@ -1,0 +1,97 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { launch, type Running } from '../launcher/launcher.js';
+
+interface StartOptions {
+  readonly userDir: string;
+  readonly name?: string;
+  readonly host: string;
+  readonly port: number;
+  readonly mqttPort: number;
+  readonly mongodbPort: number;
+  readonly replace: boolean;
+  readonly json: boolean;
+}
+
+export function startCommand(): Command {
+  return new Command('start')
+    .description('Run Node-RED with the palette, an embedded MQTT broker and an embedded document store.')
+    .argument('[flow]', 'a flow file (JSON); the default: devices to MongoDB and S3')
+    .option('--user-dir <dir>', 'where flows, secrets and data are kept', './.sluice')
+    .option('--name <name>', "the instance's name (default: SLUICE_NAME, else the host's name)")
+    .option('--host <address>', 'where the editor listens', '127.0.0.1')
+    .option('--port <number>', "the editor's port; 0: any free one", portNumber, 1880)
+    .option('--mqtt-port <number>', "the embedded broker's port", portNumber, 1883)
+    .option('--mongodb-port <number>', "the embedded document store's port", portNumber, 27017)
+    .option('--replace', 'replace the flows of a user folder that was made from another flow', false)
+    .option('--json', 'print one line of JSON when ready, and nothing else', false)
+    .addHelpText(
+      'after',
+      `
+Environment:
+  MQTT_URL, MONGODB_URI, S3_URL   use these instead of what is embedded
+  SLUICE_MONGODB_USER, SLUICE_MONGODB_PASSWORD   ask for a login at the embedded document store
+  SLUICE_ADMIN_PASSWORD_HASH      ask for a password at the editor (made by: sluice password)`,
+    )
+    .action(async (flow: string | undefined, options: StartOptions) => {
+      const say = (sentence: string): void => {
+        process.stderr.write(`sluice: ${sentence}\n`);
+      };
+      const { stopped, signal } = onStopSignal(say);
+      const starting = launch({ ...options, name: options.name, flow, say });
+      const running = await starting;
+      if (options.json) process.stdout.write(`${readyLine(running)}\n`);
+      else process.stdout.write(readyText(running));
+      const why = await Promise.race([stopped, running.failed]);
+      if (why === signal) {
+        await running.stop();
+        if (!options.json) process.stdout.write('Stopped.\n');
+      } else {
+        say(String(why));
+        await running.stop();
+        process.exitCode = 1;
+      }
+    });
+}
+
+function readyLine({ editor, mqtt, mongodb, objects, userDir }: Running): string {
+  return JSON.stringify({ ready: true, editor, mqtt, mongodb, objects, userDir, pid: process.pid });
+}
+
+function readyText({ editor, mqtt, mongodb, objects, userDir, embedded }: Running): string {
+  return `Sluice is running.
+
+  Editor     ${editor}
+  MQTT       ${mqtt}${embedded.broker ? '  (embedded; its queue is in memory)' : ''}
+  Documents  ${mongodb}${embedded.store ? `  (embedded; in ${userDir}/store)` : ''}
+             mongosh '${mongodb}' --eval 'db.devices.findOne()'
+  Objects    ${objects}
+             ${embedded.objects ? `ls -R ${objects}` : 'aws s3 ls --recursive'}
+  Flows      ${userDir}/flows.json
+
+Ctrl-C stops it when all that is under way is stored.
+`;
+}
+
+/** The first SIGINT or SIGTERM asks to stop, the second ends at once. */
+function onStopSignal(say: (sentence: string) => void): { stopped: Promise<symbol>; signal: symbol } {
+  const signal = Symbol('signal');
+  const { promise, resolve } = Promise.withResolvers<symbol>();
+  let asked = false;
+  const onSignal = (): void => {
+    if (asked) process.exit(130);
+    asked = true;
+    say('stopping: devices, then what is under way, then the sinks (again: at once)');
+    resolve(signal);
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return { stopped: promise, signal };
+}
+
+export function portNumber(text: string): number {
+  const port = Number(text);
+  if (text.trim() === '' || !Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new InvalidArgumentError(`expected a port from 0 to 65535, got ${JSON.stringify(text)}`);
+  }
+  return port;
+}

@@ -1,0 +1,54 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+
+/**
+ * A process of ours that ends with its parent: it holds an IPC channel, and leaves when that closes, also when the
+ * parent was killed. It does not hear Ctrl-C, which a terminal sends to the whole group: its parent decides.
+ */
+export class Child<FromChild extends { type: string }, ToChild extends { type: string }> {
+  readonly process: ChildProcess;
+  /** Resolves with the exit code, or the signal's name, when it has ended. */
+  readonly ended: Promise<number | string>;
+
+  constructor(file: string, parameters: readonly string[], environment: NodeJS.ProcessEnv) {
+    // Its stdout is for people to read: the parent's own is for programs.
+    this.process = fork(file, parameters, { env: environment, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    this.process.stdout?.pipe(process.stderr, { end: false });
+    this.process.stderr?.pipe(process.stderr, { end: false });
+    this.ended = once(this.process, 'exit').then(([code, signal]) => (code as number | null) ?? String(signal));
+  }
+
+  get running(): boolean {
+    return this.process.exitCode === null && this.process.signalCode === null;
+  }
+
+  send(message: ToChild): void {
+    if (this.process.connected) this.process.send(message);
+  }
+
+  /**
+   * The next message of a type.
+   *
+   * @throws Error when the process ends first
+   */
+  async next<T extends FromChild['type']>(type: T): Promise<Extract<FromChild, { type: T }>> {
+    return new Promise((resolve, reject) => {
+      const onMessage = (message: unknown): void => {
+        if ((message as FromChild).type !== type) return;
+        this.process.off('message', onMessage);
+        resolve(message as Extract<FromChild, { type: T }>);
+      };
+      this.process.on('message', onMessage);
+      void this.ended.then((how) => reject(new Error(`expected ${type} from the process, got its end (${how})`)));
+    });
+  }
+
+  /** Asks it to end, and ends it when it has not by then. */
+  async stop(signal: NodeJS.Signals, timeoutMs: number): Promise<void> {
+    if (!this.running) return;
+    this.process.kill(signal);
+    const timer = setTimeout(() => this.process.kill('SIGKILL'), timeoutMs);
+    await this.ended;
+    clearTimeout(timer);
+  }
+}

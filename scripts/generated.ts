@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as prettier from 'prettier';
+import type { NodeFolder } from '../nodes/editor/node-folder.js';
+import { referenceOf, tableRow } from '../nodes/editor/words.js';
+
+/** The files that hold generated parts and are committed, as they should be: `[path, text]`. */
+export async function committedFiles(root: string, nodes: readonly NodeFolder[]): Promise<[string, string][]> {
+  const order = ['device-simulator', 'mqtt-ingest', 'schema-filter', 'fan-out-router', 'mongo-sink', 's3-sink'];
+  const rank = ({ type }: NodeFolder): number => (order.includes(type) ? order.indexOf(type) : order.length);
+  const sorted = [...nodes].sort((a, b) => rank(a) - rank(b) || a.type.localeCompare(b.type));
+
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    'node-red': Record<string, unknown>;
+  };
+  manifest['node-red'] = {
+    ...manifest['node-red'],
+    plugins: { sluice: 'dist/adapter/plugin.js' },
+    nodes: Object.fromEntries(sorted.map(({ type }) => [type, `dist/${type}/${type}.js`])),
+  };
+  const table = ['| node | kind | what it does |', '| --- | --- | --- |', ...sorted.map(tableRow)].join('\n');
+  const readme = between(readFileSync(join(root, 'README.md'), 'utf8'), 'nodes', table);
+  const reference = `# The nodes\n\nGenerated from each node's \`config.ts\` and page by \`npm run build -- --generated\`.\n\n${sorted.map(referenceOf).join('\n')}`;
+
+  const files: [string, string][] = [
+    ['package.json', `${JSON.stringify(manifest, null, 2)}\n`],
+    ['README.md', readme],
+    ['docs/nodes.md', reference],
+  ];
+  return Promise.all(
+    files.map(async ([path, text]): Promise<[string, string]> => {
+      const options = await prettier.resolveConfig(join(root, path));
+      return [path, await prettier.format(text, { ...options, filepath: path })];
+    }),
+  );
+}
+
+/** Replaces what stands between `<!-- name:begin -->` and `<!-- name:end -->`. */
+function between(text: string, name: string, content: string): string {
+  const pattern = new RegExp(`(<!-- ${name}:begin -->)[^]*(<!-- ${name}:end -->)`);
+  if (!pattern.test(text))
+    throw new Error(`expected the marks <!-- ${name}:begin --> and <!-- ${name}:end -->, got none`);
+  return text.replace(pattern, `$1\n${content}\n$2`);
+}
