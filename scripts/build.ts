@@ -3,7 +3,7 @@
  * editor loads. With `--generated` it also writes the generated parts of files that are committed.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build as bundle } from 'esbuild';
 import { nodeHtml } from '../nodes/editor/html.js';
@@ -25,6 +25,7 @@ const compiler = spawnSync(
 );
 if (compiler.status !== 0) process.exitCode = 1; // it has said where, and has written what it could
 
+const bundledPackages = new Set<string>();
 const nodes = await readNodeFolders(sources);
 for (const node of nodes) await buildNode(node);
 await buildPlugin();
@@ -61,18 +62,38 @@ async function buildPlugin(): Promise<void> {
     join(dist, 'adapter/plugin.html'),
     `<style>\n${style}</style>\n<script type="text/javascript">\n${script}</script>\n`,
   );
+  writeFileSync(join(dist, 'adapter/plugin.licenses.txt'), licences());
 }
 
 async function bundled(entry: string, globalName: string): Promise<string> {
   const result = await bundle({
     entryPoints: [entry],
+    absWorkingDir: root,
     bundle: true,
     write: false,
+    metafile: true,
     format: 'iife',
     globalName,
     target: 'es2022',
     minify: true,
-    legalComments: 'inline',
+    legalComments: 'none',
   });
+  for (const input of Object.keys(result.metafile.inputs)) {
+    const name = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
+    if (name !== undefined) bundledPackages.add(name);
+  }
   return (result.outputFiles[0]?.text ?? '').replaceAll('</script', '<\\/script');
+}
+
+/** The licence of each package whose code is in a form's script. */
+function licences(): string {
+  return [...bundledPackages]
+    .sort()
+    .map((name) => {
+      const folder = join(root, 'node_modules', name);
+      const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+      if (file === undefined) throw new Error(`expected a licence in ${folder}, got none`);
+      return `${name}\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
+    })
+    .join('\n---\n\n');
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as prettier from 'prettier';
 import type { NodeFolder } from '../nodes/editor/node-folder.js';
@@ -26,6 +26,7 @@ export async function committedFiles(root: string, nodes: readonly NodeFolder[])
     ['package.json', `${JSON.stringify(manifest, null, 2)}\n`],
     ['README.md', readme],
     ['docs/nodes.md', reference],
+    ...['flows', 'examples'].flatMap((folder) => completeFlows(root, folder, nodes)),
   ];
   return Promise.all(
     files.map(async ([path, text]): Promise<[string, string]> => {
@@ -41,4 +42,21 @@ function between(text: string, name: string, content: string): string {
   if (!pattern.test(text))
     throw new Error(`expected the marks <!-- ${name}:begin --> and <!-- ${name}:end -->, got none`);
   return text.replace(pattern, `$1\n${content}\n$2`);
+}
+
+/** Flow files with every field of our nodes, as the editor exports them: what a file leaves out is the default. */
+function completeFlows(root: string, folder: string, nodes: readonly NodeFolder[]): [string, string][] {
+  const schemas = new Map(nodes.map(({ type, config }) => [type, config]));
+  const complete = (node: Record<string, unknown>): Record<string, unknown> => {
+    const fields = Object.entries(schemas.get(String(node['type']))?.properties ?? {});
+    const missing = fields.filter(([name]) => !(name in node)).map(([name, field]) => [name, field.default ?? '']);
+    const { x, y, wires, ...rest } = { ...node, ...(Object.fromEntries(missing) as Record<string, unknown>) };
+    return { ...rest, ...(x !== undefined && { x, y }), ...(wires !== undefined && { wires }) };
+  };
+  return readdirSync(join(root, folder))
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => {
+      const flow = JSON.parse(readFileSync(join(root, folder, name), 'utf8')) as Record<string, unknown>[];
+      return [`${folder}/${name}`, JSON.stringify(flow.map(complete), null, 2)];
+    });
 }

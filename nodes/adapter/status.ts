@@ -18,6 +18,8 @@ const LOOK: Readonly<Record<StatusLevel, NodeStatus>> = {
 };
 
 const INTERVAL_MS = 1_000;
+/** A status lies under its node and over what is beside it; the log has the whole sentence. */
+const MOST_CHARACTERS = 60;
 
 /**
  * A node's status line. A new level shows at once; the text of a level that stays (counts, rates) at most once a
@@ -63,6 +65,7 @@ export class StatusLine {
     this.#timer = undefined;
     this.#next = undefined;
     this.#shown = text;
-    this.#node.status({ ...LOOK[this.#level ?? 'off'], text });
+    const short = text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS - 1)}…`;
+    this.#node.status({ ...LOOK[this.#level ?? 'off'], text: short });
   }
 }

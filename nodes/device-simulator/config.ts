@@ -10,7 +10,7 @@ export const config = Type.Object({
     Type.String({
       title: 'Broker',
       description: 'Where the devices publish. None: the messages leave by the output.',
-      ui: { control: 'node', node: 'mqtt-broker', icon: 'fa-globe' },
+      ui: { control: 'node', node: 'sluice-mqtt-broker', icon: 'fa-globe' },
     }),
   ),
   devices: Type.Integer({
@@ -104,7 +104,7 @@ export const config = Type.Object({
     default: false,
     ui: { icon: 'fa-clock-o' },
   }),
-  id: Type.Boolean({
+  messageId: Type.Boolean({
     title: 'Add id',
     description:
       'Whether the payload has `id`: what MQTT 5 carries as `message-id`, for MQTT 3.1.1, which has no properties.',

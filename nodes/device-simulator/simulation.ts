@@ -6,7 +6,8 @@ import { topicNameProblem } from '../lib/topic.js';
 import type { Config } from './config.js';
 import { valueModel, type ValueModel, type ValueSettings } from './value-model.js';
 
-export type SimulationSettings = ValueSettings & Pick<Config, 'devices' | 'topic' | 'seed' | 'seq' | 'ts' | 'id'>;
+export type SimulationSettings = ValueSettings &
+  Pick<Config, 'devices' | 'topic' | 'seed' | 'seq' | 'ts' | 'messageId'>;
 
 export interface SimulatedMessage {
   readonly topic: string;
@@ -60,7 +61,7 @@ export class Simulation {
         value: device.value(),
         ...(this.#settings.seq && { seq }),
         ...(this.#settings.ts && { ts: now.toISOString() }),
-        ...(this.#settings.id && { id: messageId }),
+        ...(this.#settings.messageId && { id: messageId }),
       },
       messageId,
     };

@@ -3,7 +3,7 @@ import type { Behaviour, NodeContext } from '../adapter/define-node.js';
 import { ConfigError, describeValue, RejectedError } from '../lib/errors.js';
 import { MESSAGE_ID } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
-import { MqttBroker, type BrokerState } from '../mqtt-broker/broker.js';
+import { MqttBroker, type BrokerState } from '../sluice-mqtt-broker/broker.js';
 import type { Config } from './config.js';
 import { SimulationRunner } from './runner.js';
 import { Simulation, type SimulatedMessage } from './simulation.js';

@@ -31,6 +31,26 @@ export interface NodeFolder {
   readonly hasEditor: boolean;
 }
 
+/** What Node-RED keeps on a node itself. */
+const RESERVED = new Set([
+  'id',
+  'type',
+  'x',
+  'y',
+  'z',
+  'd',
+  'g',
+  'l',
+  'w',
+  'h',
+  'wires',
+  'info',
+  'env',
+  'inputs',
+  'icon',
+  'credentials',
+]);
+
 export async function readNodeFolders(root: string): Promise<NodeFolder[]> {
   const types = readdirSync(root).filter((name) => existsSync(join(root, name, 'config.ts')));
   return Promise.all(types.map((type) => readNodeFolder(join(root, type), type)));
@@ -43,6 +63,10 @@ async function readNodeFolder(directory: string, type: string): Promise<NodeFold
     credentials?: FieldSchema;
     palette: PaletteEntry;
   };
+  for (const name of Object.keys(plain.config.properties ?? {})) {
+    if (RESERVED.has(name))
+      throw new Error(`${type}: expected a field name that Node-RED does not use itself, got ${name}`);
+  }
   return {
     type,
     directory,

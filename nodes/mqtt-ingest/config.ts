@@ -9,7 +9,7 @@ export const config = Type.Object({
     description: 'Where the messages come from.',
     minLength: 1,
     default: '',
-    ui: { control: 'node', node: 'mqtt-broker', icon: 'fa-globe' },
+    ui: { control: 'node', node: 'sluice-mqtt-broker', icon: 'fa-globe' },
   }),
   topics: Type.Array(Type.String({ title: 'Topic filter', format: 'topic-filter', ui: { placeholder: 'device/#' } }), {
     title: 'Topic filters',

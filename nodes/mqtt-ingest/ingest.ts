@@ -4,7 +4,7 @@ import { MESSAGE_ID, uuidv7 } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
 import { templateScope } from '../lib/scope.js';
 import { compileTemplate, type Template } from '../lib/template.js';
-import { MqttBroker, type BrokerState, type Publish, type Subscription } from '../mqtt-broker/broker.js';
+import { MqttBroker, type BrokerState, type Publish, type Subscription } from '../sluice-mqtt-broker/broker.js';
 import type { Config } from './config.js';
 import { decodePayload } from './decode.js';
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { UserError } from '../launcher/user-error.js';
 import { passwordCommand } from './password.js';
+import { simulateCommand } from './simulate.js';
 import { startCommand } from './start.js';
 import { storeCommand } from './store.js';
 
@@ -16,11 +17,13 @@ const program = new Command('sluice')
   .version(manifest.version)
   .showHelpAfterError('(sluice --help shows the commands and their options)')
   .addCommand(startCommand())
+  .addCommand(simulateCommand())
   .addCommand(storeCommand())
   .addCommand(passwordCommand());
 
+for (const command of program.commands) command.version(manifest.version);
 for (const command of [program, ...program.commands]) {
-  command.version(manifest.version).exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
+  command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 }
 
 try {

@@ -40,6 +40,11 @@ interface Subscriber extends SubscriptionRequest {
   readonly granted: PromiseWithResolvers<void>;
 }
 
+type BrokerContext = Pick<
+  NodeContext<Config, Credentials>,
+  'id' | 'instance' | 'config' | 'credentials' | 'counters' | 'status' | 'log'
+>;
+
 type Version = 5 | 4;
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -55,9 +60,10 @@ const DEFAULT_SEND_WINDOW = { 4: 20, 5: 65_535 } as const;
 
 /** One client for all nodes that name the broker: its connection, its subscriptions, its session. */
 export class MqttBroker implements Behaviour {
-  static readonly nodeType = 'mqtt-broker';
+  /** Node-RED's own nodes have taken the name `mqtt-broker`. */
+  static readonly nodeType = 'sluice-mqtt-broker';
 
-  readonly #context: NodeContext<Config, Credentials>;
+  readonly #context: BrokerContext;
   readonly #clientId: string;
   readonly #subscribers = new Map<string, Subscriber>();
   readonly #listeners = new Set<(state: BrokerState) => void>();
@@ -76,7 +82,7 @@ export class MqttBroker implements Behaviour {
   readonly #waiting: (() => void)[] = [];
   #refusal: string | undefined;
 
-  constructor(context: NodeContext<Config, Credentials>) {
+  constructor(context: BrokerContext) {
     this.#context = context;
     this.#version = context.config.protocol === '3.1.1' ? 4 : 5;
     this.#clientId = context.config.clientId ?? `sluice-${context.instance}-${context.id}`;
@@ -340,6 +346,7 @@ export class MqttBroker implements Behaviour {
 
   #setState(level: StatusLevel, text: string): void {
     this.#state = { level, text };
+    this.#context.status(level, text);
     for (const listener of this.#listeners) listener(this.#state);
   }
 }
