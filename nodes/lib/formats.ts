@@ -1,4 +1,4 @@
-import { messageOf } from './errors.js';
+import { describeValue, messageOf } from './errors.js';
 import { objectStoreUrlProblem } from './object-store-url.js';
 import { compilePath, compileTemplate } from './template.js';
 import { shareNameProblem, topicFilterProblem, topicNameProblem } from './topic.js';
@@ -15,7 +15,10 @@ export const FORMATS: Readonly<Record<string, (text: string) => string | undefin
   'share-name': shareNameProblem,
   template: (text) => problemOf(() => compileTemplate(text)),
   path: (text) => problemOf(() => compilePath(text)),
-  json: (text) => problemOf(() => JSON.parse(text) as unknown),
+  json: (text) => {
+    const problem = problemOf(() => JSON.parse(text) as unknown);
+    return problem === undefined ? undefined : `expected JSON, got ${describeValue(text)}: ${problem}`;
+  },
   'mqtt-url': mqttUrlProblem,
   'object-store-url': objectStoreUrlProblem,
 };

@@ -1,0 +1,10 @@
+import { defineNode } from '../adapter/define-node.js';
+import { config, credentials } from './config.js';
+import { ObjectStoreConnection } from './connection.js';
+
+export default defineNode({
+  type: ObjectStoreConnection.nodeType,
+  config,
+  credentials,
+  create: (context) => new ObjectStoreConnection(context.config.url, context.credentials),
+});

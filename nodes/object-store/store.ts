@@ -1,0 +1,66 @@
+import { ConfigError, RejectedError } from '../lib/errors.js';
+import { objectKeyProblem } from '../lib/object-key.js';
+import { parseObjectStoreUrl } from '../lib/object-store-url.js';
+import { FolderStore } from './folder-store.js';
+import { S3Store } from './s3-store.js';
+
+export interface PutOptions {
+  /** A media type. A folder has no place for it. */
+  readonly contentType: string;
+  /** Gives the attempt up: it may then have happened or not. */
+  readonly signal?: AbortSignal;
+}
+
+/** Where objects are kept. Every implementation passes the contract in `test/nodes/object-store.test.ts`. */
+export interface ObjectStore {
+  /** What a sentence calls it: the bucket and its server, or the folder. Never a secret. */
+  readonly place: string;
+  /**
+   * Stores one object whole, or not at all, in the place of an earlier one of that key. Resolves when it is durable.
+   *
+   * @throws RejectedError `key` when the key is none, or leaves the folder
+   * @throws UnavailableError when the store cannot be reached, or has no room, at the moment
+   * @throws ConfigError when the store refuses: wrong credentials, no such bucket, no right to write
+   */
+  put(key: string, body: Uint8Array, options: PutOptions): Promise<void>;
+  /**
+   * Finds out whether objects can be stored, as far as that shows without storing one. A right to list is not asked for.
+   *
+   * @throws UnavailableError, ConfigError as `put` does
+   */
+  check(signal?: AbortSignal): Promise<void>;
+  /** Lets go of its connections. */
+  close(): void;
+}
+
+export interface StoreCredentials {
+  readonly accessKeyId?: string;
+  readonly secretAccessKey?: string;
+}
+
+/**
+ * The store of a URL, not yet connected.
+ *
+ * @param credentials - for S3: without them, the SDK's own chain
+ * @throws ConfigError when the URL is none of an object store, or only half of the credentials is given
+ */
+export function openObjectStore(url: string, credentials: StoreCredentials = {}): ObjectStore {
+  const address = parseObjectStoreUrl(url);
+  if (address.kind === 'folder') return new FolderStore(address.url);
+  const { accessKeyId, secretAccessKey } = credentials;
+  if (accessKeyId === undefined && secretAccessKey === undefined) return new S3Store(address, undefined);
+  if (accessKeyId !== undefined && secretAccessKey !== undefined) {
+    return new S3Store(address, { accessKeyId, secretAccessKey });
+  }
+  const missing = accessKeyId === undefined ? 'accessKeyId' : 'secretAccessKey';
+  throw new ConfigError(`/${missing}: expected an access key id and its secret, or neither, got only one`, {
+    code: 'half-credentials',
+    path: `/${missing}`,
+  });
+}
+
+/** @throws RejectedError `key` */
+export function checkKey(key: string): void {
+  const problem = objectKeyProblem(key);
+  if (problem !== undefined) throw new RejectedError(problem, { code: 'key', details: { key } });
+}

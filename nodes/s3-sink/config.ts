@@ -1,0 +1,98 @@
+import Type, { type Static } from 'typebox';
+import type { PaletteEntry } from '../adapter/palette.js';
+
+export const config = Type.Object({
+  configVersion: Type.Literal(1, { default: 1, ui: { control: 'hidden' } }),
+  name: Type.Optional(Type.String({ title: 'Name', description: 'What this node is called in the editor.' })),
+  store: Type.String({
+    title: 'Object store',
+    description: 'The bucket or folder that the objects go to.',
+    minLength: 1,
+    default: '',
+    ui: { control: 'node', node: 'object-store', icon: 'fa-archive' },
+  }),
+  key: Type.String({
+    title: 'Object key',
+    description:
+      'A template over the message, with `{year}`, `{month}`, `{day}`, `{hour}` of the event time in UTC, `{instance}`, and `{batch}`, which makes each object its own and must be there; values are percent-encoded outside `A-Za-z0-9._=-`.',
+    default: '{topic[0]}/year={year}/month={month}/day={day}/hour={hour}/{instance}-{batch}.ndjson.gz',
+    minLength: 1,
+    maxLength: 1_024,
+    format: 'template',
+    ui: { icon: 'fa-sitemap' },
+  }),
+  eventTime: Type.Optional(
+    Type.String({
+      title: 'Event time',
+      description:
+        'Where a message says when it happened: a path to milliseconds since 1970 or to ISO 8601 text. Empty, missing or impossible: the time of receipt.',
+      format: 'path',
+      ui: { icon: 'fa-clock-o', placeholder: 'payload.ts' },
+    }),
+  ),
+  line: Type.Union(
+    [
+      Type.Literal('envelope', { title: 'identity, topic, receivedAt and payload' }),
+      Type.Literal('payload', { title: 'the payload alone' }),
+    ],
+    {
+      title: 'Line',
+      description:
+        'What each line holds: `envelope` keeps the identity, by which readers find what came twice; `payload` does not.',
+      default: 'envelope',
+      ui: { icon: 'fa-align-left' },
+    },
+  ),
+  compression: Type.Union([Type.Literal('gzip', { title: 'gzip' }), Type.Literal('none', { title: 'none' })], {
+    title: 'Compression',
+    description: 'How objects are compressed; readers tell it from the suffix of the key, `.gz` or none.',
+    default: 'gzip',
+    ui: { icon: 'fa-compress' },
+  }),
+  maxRecords: Type.Integer({
+    title: 'Records',
+    description: 'An object is stored when it holds so many records.',
+    default: 10_000,
+    minimum: 1,
+    maximum: 1_000_000,
+    ui: { icon: 'fa-list-ol', unit: 'records' },
+  }),
+  maxBytes: Type.Integer({
+    title: 'Size',
+    description: 'An object is stored before it grows beyond so many bytes, uncompressed; a larger record goes alone.',
+    default: 8_388_608,
+    minimum: 1_024,
+    maximum: 268_435_456,
+    ui: { icon: 'fa-arrows-v', unit: 'bytes' },
+  }),
+  maxAgeSeconds: Type.Number({
+    title: 'Age',
+    description:
+      'An object is stored so many seconds after its first record: the longest that a message waits for its acknowledgement, so keep it short.',
+    default: 10,
+    minimum: 0.05,
+    maximum: 3_600,
+    ui: { icon: 'fa-hourglass-half', unit: 's' },
+  }),
+  maxBufferedBytes: Type.Integer({
+    title: 'Memory',
+    description:
+      'How many bytes of records wait to be stored at most, uncompressed; a message beyond fails at once, for its source to send it again.',
+    default: 67_108_864,
+    minimum: 65_536,
+    maximum: 2_147_483_647,
+    ui: { icon: 'fa-database', unit: 'bytes' },
+  }),
+});
+
+export type Config = Static<typeof config>;
+
+export const palette: PaletteEntry = {
+  label: 's3-sink',
+  category: 'Sluice',
+  color: '#e7b98a',
+  icon: 's3-sink.svg',
+  inputs: 1,
+  outputs: ['stored', 'rejected'],
+  labelField: 'store',
+};

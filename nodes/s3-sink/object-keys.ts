@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto';
+import { ConfigError, RejectedError } from '../lib/errors.js';
+import { uuidv7 } from '../lib/identity.js';
+import type { Message } from '../lib/message.js';
+import { encodeKeyPart, objectKeyProblem } from '../lib/object-key.js';
+import { templateScope } from '../lib/scope.js';
+import { compilePath, compileTemplate, type Template } from '../lib/template.js';
+import { parseTime } from '../lib/time.js';
+import type { Config } from './config.js';
+
+const HOUR_MS = 3_600_000;
+
+type HiveFields = Readonly<Record<'year' | 'month' | 'day' | 'hour', string>>;
+
+/** Which object a message belongs to. */
+export interface Place {
+  /** The same for all messages that may share an object. */
+  readonly partition: string;
+  /** Whether the message was to say when it happened, and did not, or said something impossible. */
+  readonly eventTimeMissing: boolean;
+}
+
+/** The keys of a sink's objects: a template with Hive partitions by event time. */
+export class ObjectKeys {
+  readonly #template: Template;
+  readonly #readEventTime: ((scope: unknown) => unknown) | undefined;
+  readonly #instance: string;
+  /** Stands for {batch} until an object begins. Unguessable, so that no value of a message is taken for it. */
+  readonly #slot = randomUUID();
+  #hour = { number: 0, fields: hiveFields(new Date(0)) };
+
+  /** @throws ConfigError when no message could have a right key, or two objects could have one */
+  constructor({ key, eventTime, compression }: Pick<Config, 'key' | 'eventTime' | 'compression'>, instance: string) {
+    this.#template = compileTemplate(key);
+    this.#readEventTime = eventTime === undefined ? undefined : compilePath(eventTime);
+    this.#instance = instance;
+    if (!this.#template.roots.includes('batch') || !key.includes('{batch}')) {
+      throw wrongKey(
+        `expected {batch} in the key, without which objects replace each other, got ${JSON.stringify(key)}`,
+      );
+    }
+    if ((compression === 'gzip') !== key.endsWith('.gz')) {
+      throw wrongKey(
+        `expected a key that ends in .gz with compression gzip, and only then, got ${JSON.stringify(key)} with ${compression}`,
+      );
+    }
+    const problem = objectKeyProblem(key.replace(/\{[^{}]+\}/g, 'x'));
+    if (problem !== undefined) throw wrongKey(problem);
+  }
+
+  /**
+   * @param receivedAt - milliseconds since 1970-01-01T00:00Z, in our era
+   * @throws RejectedError `key-field` when the message lacks a field of the template
+   */
+  place(message: Message, receivedAt: number): Place {
+    const scope = templateScope(message, { instance: this.#instance, batch: this.#slot });
+    const eventTime = parseTime(this.#readEventTime?.(scope));
+    const possible = eventTime !== undefined && isInOurEra(eventTime.getTime());
+    const time = possible ? eventTime.getTime() : receivedAt;
+    const partition = this.#template.render(Object.assign(scope, this.#hiveFields(time)), encodeKeyPart);
+    if (partition === undefined) {
+      throw new RejectedError(
+        `expected every field of the object key ${JSON.stringify(this.#template.text)} in the message, got one missing`,
+        { code: 'key-field' },
+      );
+    }
+    return { partition, eventTimeMissing: this.#readEventTime !== undefined && !possible };
+  }
+
+  /**
+   * A new object's key: unique over instances and restarts, and in the order of time. It stays the object's however often
+   * it is tried, so that an attempt of which the answer was lost leaves no second object.
+   *
+   * @throws RejectedError `key` when the values of the message make no key, or one that leaves its folder
+   */
+  newKey(partition: string, nowMs: number): string {
+    const problem = objectKeyProblem(partition);
+    if (problem !== undefined) throw new RejectedError(problem.replaceAll(this.#slot, '{batch}'), { code: 'key' });
+    return partition.replaceAll(this.#slot, uuidv7(nowMs));
+  }
+
+  /** Remembers the last hour: most messages are of one, and writing a date takes a microsecond. */
+  #hiveFields(time: number): HiveFields {
+    const hour = Math.floor(time / HOUR_MS);
+    if (hour !== this.#hour.number) this.#hour = { number: hour, fields: hiveFields(new Date(time)) };
+    return this.#hour.fields;
+  }
+}
+
+/** Whether a time has four digits of year, which is what readers of partitions expect, and is not before 1970. */
+export function isInOurEra(milliseconds: number): boolean {
+  return milliseconds >= 0 && milliseconds < Date.UTC(10_000, 0);
+}
+
+function hiveFields(date: Date): HiveFields {
+  const iso = date.toISOString();
+  return { year: iso.slice(0, 4), month: iso.slice(5, 7), day: iso.slice(8, 10), hour: iso.slice(11, 13) };
+}
+
+function wrongKey(sentence: string): ConfigError {
+  return new ConfigError(`/key: ${sentence}`, { code: 'key', path: '/key' });
+}

@@ -1,0 +1,16 @@
+import { defineNode } from '../adapter/define-node.js';
+import { ObjectStoreConnection } from '../object-store/connection.js';
+import { systemClock } from './clock.js';
+import { config } from './config.js';
+import { S3Sink } from './sink.js';
+
+export default defineNode({
+  type: 's3-sink',
+  config,
+  rejectedOutput: 1,
+  create: (context) =>
+    new S3Sink(context, {
+      store: context.use(context.config.store, ObjectStoreConnection, '/store').store,
+      clock: systemClock,
+    }),
+});
