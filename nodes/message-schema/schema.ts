@@ -25,7 +25,7 @@ export class MessageSchema implements Behaviour {
   readonly version: string;
   readonly #validate: ValidateFunction;
 
-  /** @throws ConfigError `schema` with the place, when it is no JSON, no JSON Schema, or does not compile */
+  /** @throws ConfigError `schema` with the place, when it is no JSON Schema, or does not compile */
   constructor({ config }: Pick<NodeContext<Config, unknown>, 'config'>) {
     this.name = config.name;
     this.version = config.version;
@@ -39,12 +39,7 @@ export class MessageSchema implements Behaviour {
 }
 
 function compile(text: string): ValidateFunction {
-  let schema: unknown;
-  try {
-    schema = JSON.parse(text);
-  } catch (error) {
-    throw problem('', `expected JSON, got ${describeValue(text)}: ${messageOf(error)}`);
-  }
+  const schema: unknown = JSON.parse(text); // the field's format has said that it is JSON
   if (typeof schema !== 'boolean' && (typeof schema !== 'object' || schema === null || Array.isArray(schema))) {
     throw problem('', `expected a JSON Schema (an object or a boolean), got ${describeValue(schema)}`);
   }
