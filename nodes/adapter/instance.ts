@@ -77,28 +77,18 @@ export class Instance {
     return { instance: this.name, runId: this.runId, startedAt: this.startedAt.toISOString(), nodes };
   }
 
-  /** What is still under way: messages that a node was given and has not completed. */
-  open(): number {
-    let open = 0;
-    for (const node of this.nodes.values()) open += node.open();
-    return open;
-  }
-
   /**
-   * Stops in the order that leaves nothing behind: devices, then until nothing has come in for a moment, then the
-   * ingests, then until every node has completed what it was given. Sinks write what they hold when the flows are
-   * stopped, which is the caller's next step.
-   *
-   * @returns the messages that were still open at the deadline
+   * Stops in the order that leaves nothing behind: devices, then until nothing has moved for a moment, then the
+   * ingests, and again until nothing moves. Sinks write what they hold when the flows are stopped, which is the caller's
+   * next step.
    */
-  async drain(timeoutMs: number): Promise<number> {
+  async drain(timeoutMs: number): Promise<void> {
     this.#draining = true;
     const deadline = Date.now() + timeoutMs;
     await this.#stop('device', deadline);
     await this.#untilQuiet(deadline);
     await this.#stop('ingest', deadline);
     await this.#untilQuiet(deadline);
-    return this.open();
   }
 
   /**
@@ -127,7 +117,7 @@ export class Instance {
   async #untilQuiet(deadline: number): Promise<void> {
     const seen = (): number => [...this.nodes.values()].reduce((sum, node) => sum + node.counters.total('received'), 0);
     let before = -1;
-    while (Date.now() < deadline && (this.open() > 0 || seen() !== before)) {
+    while (Date.now() < deadline && seen() !== before) {
       before = seen();
       await delay(Math.min(QUIET_MS, Math.max(0, deadline - Date.now())));
     }

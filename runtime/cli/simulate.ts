@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import {
   Counters,
   MESSAGE_ID,
@@ -9,7 +9,7 @@ import {
   type SimulationSettings,
 } from '@sluice/node-red/simulator';
 import { UserError } from '../launcher/user-error.js';
-import { portNumber } from './start.js';
+import { finite, numbers, portNumber, positive, qos, wholeFrom } from './options.js';
 
 interface SimulateOptions {
   readonly broker: string;
@@ -169,37 +169,4 @@ function brokerUrl({ broker, port }: SimulateOptions): string {
 
 function round(value: number): number {
   return Math.round(value * 10) / 10;
-}
-
-function finite(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value))
-    throw new InvalidArgumentError(`expected a number, got ${JSON.stringify(text)}`);
-  return value;
-}
-
-function positive(text: string): number {
-  const value = finite(text);
-  if (value <= 0) throw new InvalidArgumentError(`expected a number above 0, got ${JSON.stringify(text)}`);
-  return value;
-}
-
-function wholeFrom(least: number): (text: string) => number {
-  return (text) => {
-    const value = finite(text);
-    if (!Number.isSafeInteger(value) || value < least) {
-      throw new InvalidArgumentError(`expected a whole number from ${least}, got ${JSON.stringify(text)}`);
-    }
-    return value;
-  };
-}
-
-function qos(text: string): 0 | 1 | 2 {
-  if (text !== '0' && text !== '1' && text !== '2')
-    throw new InvalidArgumentError(`expected 0, 1 or 2, got ${JSON.stringify(text)}`);
-  return Number(text) as 0 | 1 | 2;
-}
-
-function numbers(text: string): number[] {
-  return text.split(',').map((part) => finite(part.trim()));
 }

@@ -1,5 +1,6 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { launch, type Running } from '../launcher/launcher.js';
+import { portNumber } from './options.js';
 
 interface StartOptions {
   readonly userDir: string;
@@ -86,12 +87,4 @@ function onStopSignal(say: (sentence: string) => void): { stopped: Promise<symbo
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   return { stopped: promise, signal };
-}
-
-export function portNumber(text: string): number {
-  const port = Number(text);
-  if (text.trim() === '' || !Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new InvalidArgumentError(`expected a port from 0 to 65535, got ${JSON.stringify(text)}`);
-  }
-  return port;
 }

@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { UserError } from './user-error.js';
 
 /**
  * A process of ours that ends with its parent: it holds an IPC channel, and leaves when that closes, also when the
@@ -10,11 +11,13 @@ export class Child<FromChild extends { type: string }, ToChild extends { type: s
   /** Resolves with the exit code, or the signal's name, when it has ended. */
   readonly ended: Promise<number | string>;
 
-  constructor(file: string, parameters: readonly string[], environment: NodeJS.ProcessEnv) {
-    // Its stdout is for people to read: the parent's own is for programs.
-    this.process = fork(file, parameters, { env: environment, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
-    this.process.stdout?.pipe(process.stderr, { end: false });
-    this.process.stderr?.pipe(process.stderr, { end: false });
+  readonly #what: string;
+
+  /** @param what - what it is, for sentences */
+  constructor(what: string, file: string, parameters: readonly string[], environment: NodeJS.ProcessEnv) {
+    this.#what = what;
+    // What it has to say to its parent goes by messages; its stdout is for whoever starts it by hand.
+    this.process = fork(file, parameters, { env: environment, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     this.ended = once(this.process, 'exit').then(([code, signal]) => (code as number | null) ?? String(signal));
   }
 
@@ -29,7 +32,7 @@ export class Child<FromChild extends { type: string }, ToChild extends { type: s
   /**
    * The next message of a type.
    *
-   * @throws Error when the process ends first
+   * @throws UserError when the process ends first
    */
   async next<T extends FromChild['type']>(type: T): Promise<Extract<FromChild, { type: T }>> {
     return new Promise((resolve, reject) => {
@@ -39,7 +42,9 @@ export class Child<FromChild extends { type: string }, ToChild extends { type: s
         resolve(message as Extract<FromChild, { type: T }>);
       };
       this.process.on('message', onMessage);
-      void this.ended.then((how) => reject(new Error(`expected ${type} from the process, got its end (${how})`)));
+      void this.ended.then((how) =>
+        reject(new UserError(`${this.#what} did not start (${how}): what it said stands above`)),
+      );
     });
   }
 

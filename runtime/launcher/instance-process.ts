@@ -74,8 +74,7 @@ function listen(wanted: number): Promise<number> {
 }
 
 async function drain(): Promise<void> {
-  const open = await Instance.of(RED.runtime).drain(DRAIN_LIMIT_MS);
+  await Instance.of(RED.runtime).drain(DRAIN_LIMIT_MS);
   await RED.stop();
-  reply({ type: 'drained', open });
   process.exit(0);
 }

@@ -15,5 +15,4 @@ export type InstanceRequest = { readonly type: 'drain' };
 
 export type InstanceReply =
   | { readonly type: 'ready'; readonly url: string; readonly problem: string | undefined }
-  | { readonly type: 'port-taken'; readonly port: number }
-  | { readonly type: 'drained'; readonly open: number };
+  | { readonly type: 'port-taken'; readonly port: number };

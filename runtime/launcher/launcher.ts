@@ -133,6 +133,7 @@ class Supervisor {
   /** @returns the editor's URL */
   async start(): Promise<string> {
     const child: InstanceChild = new Child(
+      'the instance',
       join(import.meta.dirname, 'instance-process.js'),
       [JSON.stringify(this.#instance)],
       this.#environment,
@@ -140,9 +141,6 @@ class Supervisor {
     this.#child = child;
     child.process.on('message', (message: InstanceReply) => {
       if (message.type === 'port-taken') this.#options.say(taken('the editor', message.port));
-      if (message.type === 'drained' && message.open > 0) {
-        this.#options.say(`${message.open} messages were still open when the time to drain was over`);
-      }
     });
     const { url, problem } = await child.next('ready');
     if (problem !== undefined) this.#options.say(`${problem}: open the editor at ${url}`);
@@ -223,6 +221,7 @@ async function startStore(
   const free = mongodbPort === 0 || (await isFree(mongodbPort));
   if (!free) say(taken('the embedded document store', mongodbPort));
   const child = new Child<StoreReply, never>(
+    'the embedded document store',
     join(import.meta.dirname, '../../bin/sluice.js'),
     ['store', '--dir', folder.store, '--port', String(free ? mongodbPort : 0), '--json'],
     process.env,
