@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Rejection } from '../../nodes/lib/message.js';
 import messageSchema from '../../nodes/message-schema/message-schema.js';
 import schemaFilter from '../../nodes/schema-filter/schema-filter.js';
 import { useNodeRed, type FlowNode } from '../node-red.js';
@@ -45,11 +46,11 @@ describe('schema-filter', () => {
     nodeRed.send('filter', { payload: { uuid: 'no', value: 'high', more: 1 } });
     const [message] = await got;
     assert.deepEqual(message?.payload, { uuid: 'no', value: 'high', more: 1 });
-    const { code, schema, errors, node } = message.rejection ?? {};
+    const { code, node, ...details } = message.rejection as Rejection;
     assert.equal(code, 'schema-format');
-    assert.deepEqual(schema, { name: 'reading', version: '3' });
-    assert.equal((node as { id: string }).id, 'filter');
-    assert.deepEqual(errors, [
+    assert.deepEqual(details['schema'], { name: 'reading', version: '3' });
+    assert.equal(node.id, 'filter');
+    assert.deepEqual(details['errors'], [
       { path: '/uuid', keyword: 'format', message: 'expected a text of format uuid, got "no"', type: 'string' },
       { path: '/value', keyword: 'type', message: 'expected a value of type number, got "high"', type: 'string' },
     ]);

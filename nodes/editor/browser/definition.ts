@@ -92,7 +92,8 @@ export function definition({ config, credentials, palette }: Descriptor, extensi
     const check = fieldCheck(field, required);
     return {
       value: defaultOf(field),
-      validate: (value: unknown): true | string => check(value) ?? true,
+      // Node-RED takes a sentence only from a function of two parameters.
+      validate: (value: unknown, _options: unknown): true | string => check(value) ?? true,
     };
   }
 

@@ -88,7 +88,7 @@ function drawScalar(parent: Query, schema: FieldSchema, value: unknown, required
     const problem = check(input.val());
     input.toggleClass('input-error', problem !== undefined).attr('title', problem ?? '');
   };
-  input.on('change', mark).on('keyup', mark);
+  input.on('change', mark).on('input', mark);
   mark();
   return () => typed(schema, input.val());
 }

@@ -1,0 +1,147 @@
+/** Node-RED's editor as a person uses it: by its palette, its canvas and its dialogs. */
+import type { Browser, Locator, Page } from 'playwright-core';
+
+export interface CanvasNode {
+  readonly id: string;
+  readonly type: string;
+}
+
+const VIEWPORT = { width: 1_500, height: 950 };
+
+export class EditorPage {
+  readonly page: Page;
+  /** What the page has complained of: a form that does not work shows here. */
+  readonly errors: string[] = [];
+
+  private constructor(page: Page) {
+    this.page = page;
+    page.on('pageerror', (error) => this.errors.push(error.message));
+  }
+
+  static async open(browser: Browser, url: string): Promise<EditorPage> {
+    const editor = new EditorPage(await browser.newPage({ viewport: VIEWPORT }));
+    await editor.page.goto(url);
+    await editor.palette('inject').waitFor();
+    return editor;
+  }
+
+  palette(type: string): Locator {
+    return this.page.locator(`.red-ui-palette-node[data-palette-type="${type}"]`);
+  }
+
+  node(id: string): Locator {
+    return this.page.locator(`g.red-ui-flow-node-group[id="${id}"]`);
+  }
+
+  field(name: string): Locator {
+    return this.page.locator(`#node-input-${name}`);
+  }
+
+  configField(name: string): Locator {
+    return this.page.locator(`#node-config-input-${name}`);
+  }
+
+  /** A row of the form: for lists and choices, whose inputs are not the field itself. */
+  row(name: string): Locator {
+    return this.page.locator(`[data-sluice-field="${name}"]`);
+  }
+
+  /** Drags a node from the palette to a place on the canvas. */
+  async add(type: string, x: number, y: number): Promise<CanvasNode> {
+    await this.palette(type).scrollIntoViewIfNeeded();
+    const canvas = await this.#box(this.page.locator('#red-ui-workspace-chart'));
+    await this.#drag(this.palette(type), canvas.x + x, canvas.y + y);
+    const ids = await this.page.evaluate(
+      (wanted) => (globalThis as unknown as Editor).RED.nodes.filterNodes({ type: wanted }).map(({ id }) => id),
+      type,
+    );
+    return { id: ids.at(-1) ?? '', type };
+  }
+
+  /** Draws a wire from an output to the input of another node. */
+  async wire(from: CanvasNode, output: number, to: CanvasNode): Promise<void> {
+    const input = await this.#box(this.node(to.id).locator('.red-ui-flow-port-input'));
+    const source = this.node(from.id).locator('.red-ui-flow-port-output').nth(output);
+    await this.#drag(source, input.x + input.width / 2, input.y + input.height / 2);
+  }
+
+  async openForm(node: CanvasNode): Promise<void> {
+    await this.node(node.id).dblclick();
+    await this.page.locator('#node-dialog-ok').waitFor();
+    await this.#settled();
+  }
+
+  async closeForm(): Promise<void> {
+    await this.page.locator('#node-dialog-ok').click();
+    await this.page.locator('#node-dialog-ok').waitFor({ state: 'detached' });
+    await this.#settled();
+  }
+
+  /** Makes a config node from the form of the node that will use it; leaves the form open. */
+  async addConfig(name: string, fill: () => Promise<void>): Promise<void> {
+    await this.page.locator(`#node-input-btn-${name}-add`).click();
+    await this.page.locator('#node-config-dialog-ok').waitFor();
+    await this.#settled();
+    await fill();
+    await this.page.locator('#node-config-dialog-ok').click();
+    await this.page.locator('#node-config-dialog-ok').waitFor({ state: 'detached' });
+    await this.#settled();
+  }
+
+  async deploy(): Promise<void> {
+    const answer = this.page.waitForResponse(
+      (response) => response.url().endsWith('/flows') && response.request().method() === 'POST',
+    );
+    await this.page.locator('#red-ui-header-button-deploy').click();
+    await answer;
+  }
+
+  /** What the editor would save of a node. */
+  async exported(node: CanvasNode): Promise<Record<string, unknown>> {
+    return this.page.evaluate((id) => {
+      const { RED } = globalThis as unknown as Editor;
+      return RED.nodes.convertNode(RED.nodes.node(id), false);
+    }, node.id);
+  }
+
+  /** Trays slide: a click in the middle of it goes astray. */
+  async #settled(): Promise<void> {
+    await this.page.waitForFunction(() => (globalThis as unknown as Editor).jQuery(':animated').length === 0);
+    await this.page.evaluate(async () => {
+      await Promise.all(
+        (globalThis as unknown as Editor).document
+          .getAnimations()
+          .map(async ({ finished }) => finished.catch(() => undefined)),
+      );
+    });
+  }
+
+  async #drag(from: Locator, x: number, y: number): Promise<void> {
+    const box = await this.#box(from);
+    const { mouse } = this.page;
+    await mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await mouse.down();
+    await mouse.move((box.x + x) / 2, (box.y + y) / 2, { steps: 8 });
+    await mouse.move(x, y, { steps: 8 });
+    await mouse.up();
+  }
+
+  async #box(locator: Locator): Promise<{ x: number; y: number; width: number; height: number }> {
+    const box = await locator.boundingBox();
+    if (box === null) throw new Error(`expected ${String(locator)} to be on the page, got nothing`);
+    return box;
+  }
+}
+
+/** The globals of the editor's page that the tests ask. */
+interface Editor {
+  readonly RED: {
+    readonly nodes: {
+      filterNodes(filter: { type: string }): { id: string }[];
+      node(id: string): object;
+      convertNode(node: object, credentials: boolean): Record<string, unknown>;
+    };
+  };
+  readonly jQuery: (selector: string) => { readonly length: number };
+  readonly document: { getAnimations(): { readonly finished: Promise<unknown> }[] };
+}

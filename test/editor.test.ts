@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EditorPage, type CanvasNode } from './editor-page.js';
+import { startChromium } from './servers/chromium.js';
+import { describeWithServer } from './servers/server.js';
+import { documents, RunningSluice, temporaryFolder, until } from './sluice.js';
+
+describeWithServer('the editor', startChromium, (server) => {
+  const folder = temporaryFolder();
+  let sluice: RunningSluice;
+  let editor: EditorPage;
+
+  before(async function () {
+    this.timeout(60_000);
+    const flow = join(folder.path, 'empty.json');
+    writeFileSync(flow, JSON.stringify([{ id: 'tab1', type: 'tab', label: 'Flow 1' }]));
+    sluice = await RunningSluice.start(folder.path, [flow]);
+    editor = await EditorPage.open(server().browser, sluice.ready.editor);
+  });
+  after(async () => {
+    await sluice.stop();
+    folder.remove();
+  });
+
+  it('draws a pipeline: nodes dragged in, wired, configured, deployed; documents arrive; forms reopen with the same values', async function () {
+    this.timeout(60_000);
+    const devices = await editor.add('device-simulator', 150, 120);
+    const filter = await editor.add('schema-filter', 350, 120);
+    const sink = await editor.add('mongo-sink', 550, 120);
+    await editor.wire(devices, 0, filter);
+    await editor.wire(filter, 0, sink);
+
+    await editor.openForm(devices);
+    await editor.field('devices').fill('2');
+    await editor.field('rate').fill('20');
+    await editor.field('limit').fill('10');
+    await editor.closeForm();
+
+    await editor.openForm(filter);
+    await editor.addConfig('schema', async () => {
+      await editor.configField('name').fill('reading');
+      await editor.configField('version').fill('7');
+    });
+    await editor.closeForm();
+
+    await editor.openForm(sink);
+    await editor.addConfig('connection', async () => {
+      await editor.configField('name').fill('documents');
+    });
+    await editor.field('collection').fill('from_the_editor');
+    await editor.row('indexes').locator('.red-ui-editableList-addButton').click();
+    await editor.row('indexes').locator('input[type=text]:visible').first().fill('uuid:1');
+    await editor.closeForm();
+
+    await editor.deploy();
+    const stored = await until(
+      () => documents(sluice.ready.mongodb, 'from_the_editor'),
+      (all) => all.length === 10,
+    );
+    assert.equal(new Set(stored.map(({ uuid }) => uuid as string)).size, 2);
+
+    await editor.openForm(devices);
+    assert.equal(await editor.field('devices').inputValue(), '2');
+    assert.equal(await editor.field('limit').inputValue(), '10');
+    await editor.closeForm();
+    await editor.openForm(sink);
+    assert.equal(await editor.field('collection').inputValue(), 'from_the_editor');
+    assert.equal(await editor.row('indexes').locator('input[type=text]:visible').first().inputValue(), 'uuid:1');
+    await editor.closeForm();
+    assert.deepEqual((await editor.exported(sink))['indexes'], [{ keys: 'uuid:1', unique: false }]);
+    assert.equal((await editor.exported(devices))['configVersion'], 1);
+    assert.deepEqual(editor.errors, []);
+  });
+
+  it('marks a bad value red, in a field and in a row, and the node; a variable is no bad value', async () => {
+    const ingest = await editor.add('mqtt-ingest', 150, 260);
+    await editor.openForm(ingest);
+    const topic = editor.row('topics').locator('input[type=text]').first();
+    const marked = (locator: typeof topic): Promise<boolean> =>
+      locator.evaluate((input) => input.classList.contains('input-error'));
+    assert.equal(await marked(topic), false);
+    await topic.fill('device/#/x');
+    assert.equal(await marked(topic), true);
+    assert.match((await topic.getAttribute('title')) ?? '', /expected # only as the whole last level/);
+    await editor.field('maxInFlight').fill('0');
+    await editor.page.keyboard.press('Tab');
+    await until(() => marked(editor.field('maxInFlight')), (yes) => yes);
+    await editor.field('maxInFlight').fill('${WINDOW}');
+    await editor.page.keyboard.press('Tab');
+    await until(() => marked(editor.field('maxInFlight')), (yes) => !yes);
+    await editor.closeForm();
+    await editor.node(ingest.id).locator('.red-ui-flow-node-error:not(.hide)').waitFor();
+  });
+
+  it('keeps the wires with their rules when rows of a router move, go and come', async function () {
+    this.timeout(60_000);
+    const router = await editor.add('fan-out-router', 150, 400);
+    const ends: CanvasNode[] = [];
+    await editor.openForm(router);
+    const rules = editor.row('rules');
+    const names = rules.locator('.sluice-cell:has(> label:text-is("Rule")) > input');
+    const addRule = rules.locator('.red-ui-editableList-addButton').last();
+    for (const name of ['second', 'third']) {
+      await addRule.click();
+      await names.last().fill(name);
+    }
+    await editor.closeForm();
+    for (const [output, y] of [340, 400, 460].entries()) {
+      const end = await editor.add('debug', 450, y);
+      await editor.wire(router, output, end);
+      ends.push(end);
+    }
+    const wires = async (): Promise<unknown> => (await editor.exported(router))['wires'];
+    const [first, second, third] = ends.map(({ id }) => [id]);
+    assert.deepEqual(await wires(), [first, second, third, [], []]);
+
+    await editor.openForm(router);
+    await rules.locator('.red-ui-editableList-item-remove').nth(0).click();
+    await addRule.click();
+    await names.last().fill('fourth');
+    await editor.closeForm();
+    assert.deepEqual(await wires(), [second, third, [], [], []]);
+    const { outputs, rules: kept } = await editor.exported(router);
+    assert.equal(outputs, 5);
+    assert.deepEqual(
+      (kept as { name: string }[]).map(({ name }) => name),
+      ['second', 'third', 'fourth'],
+    );
+    assert.deepEqual(editor.errors, []);
+  });
+});
