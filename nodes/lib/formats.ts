@@ -32,15 +32,21 @@ function problemOf(compile: () => unknown): string | undefined {
   }
 }
 
-function mqttUrlProblem(text: string): string | undefined {
+/** What is wrong with a broker's URL; a password in it is not repeated. */
+export function mqttUrlProblem(text: string): string | undefined {
   const expected = 'expected mqtt://, mqtts://, ws:// or wss:// and a host';
-  if (!URL.canParse(text)) return `${expected}, got ${JSON.stringify(text)}`;
+  // What stands before the last @ may be a password, whatever else is wrong with it.
+  if (!URL.canParse(text)) return `${expected}, got ${JSON.stringify(text.replace(/^([a-z]+:\/\/)?.*@/is, '$1***@'))}`;
   const url = new URL(text);
   if (!MQTT_SCHEMES.includes(url.protocol) || url.hostname === '') {
     return `${expected}, got ${url.protocol}//${url.host}`;
   }
-  if (url.username !== '' || url.password !== '') {
-    return 'expected user and password in their own fields, got them in the URL';
+  const encoded = 'expected user and password of the URL to be percent-encoded';
+  if ((url.pathname + url.search + url.hash).includes('@')) return `${encoded}, got an @ after the host`;
+  try {
+    decodeURIComponent(url.username + url.password);
+  } catch {
+    return `${encoded}, got a % that stands for itself`;
   }
   return undefined;
 }

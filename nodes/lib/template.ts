@@ -103,8 +103,10 @@ export function pathSteps(source: string): readonly (string | number)[] {
 function readPath(scope: unknown, path: Path): unknown {
   let value = scope;
   for (const step of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
-    value = (value as Record<string | number, unknown>)[step];
+    if (typeof value !== 'object' || value === null) return undefined;
+    if (value instanceof TopicLevels) value = typeof step === 'number' ? value.level(step) : undefined;
+    else if (Object.hasOwn(value, step)) value = (value as Record<string | number, unknown>)[step];
+    else return undefined;
   }
   return value;
 }

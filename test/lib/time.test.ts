@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
 import { parseTime } from '../../nodes/lib/time.js';
 
 describe('parseTime', () => {
@@ -38,6 +39,6 @@ describe('parseTime', () => {
     null,
     {},
   ]) {
-    it(`gives nothing for ${String(value)}`, () => assert.equal(parseTime(value), undefined));
+    it(`gives nothing for ${inspect(value)}`, () => assert.equal(parseTime(value), undefined));
   }
 });

@@ -120,8 +120,11 @@ export async function startProcess({ command, args, env, cwd, port }: ProcessOpt
 async function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('close', () => socket.destroy()).once('connect', () => socket.destroy());
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
   });
 }
 
@@ -137,9 +140,9 @@ export interface GoTool {
 }
 
 /**
- * The path of a program built by the Go toolchain, from a cache outside the checkout ($XDG_CACHE_HOME or ~/.cache, under
- * `sluice-test-servers`). Built once; two test runs at the same time build it once.
- * Throws `ServerMissing` where there is no Go, or where its modules cannot be downloaded.
+ * The path of a program built by the Go toolchain, from a cache outside the checkout ($XDG_CACHE_HOME or ~/.cache,
+ * under `sluice-test-servers`). Built once; two test runs at the same time build it once. Throws `ServerMissing`
+ * where there is no Go, or where its modules cannot be downloaded.
  */
 export async function goTool(tool: GoTool): Promise<string> {
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sluice-test-servers');

@@ -1,0 +1,57 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+/** A port in front of a server that a test can shut and open again: an outage, as a client sees it. */
+export interface TcpGate {
+  readonly port: number;
+  /** How many connections there have been. */
+  accepted(): number;
+  /** Ends every connection, in the middle of whatever it carries, and refuses new ones. */
+  shut(): Promise<void>;
+  open(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startTcpGate(targetPort: number): Promise<TcpGate> {
+  const sockets = new Set<Socket>();
+  let server: Server | undefined;
+  let accepted = 0;
+  const listen = async (port: number): Promise<number> => {
+    server = createServer((client) => {
+      accepted++;
+      const target = connect(targetPort, '127.0.0.1');
+      for (const [socket, other] of [
+        [client, target],
+        [target, client],
+      ] as const) {
+        sockets.add(socket);
+        socket.on('error', () => other.destroy());
+        socket.on('close', () => {
+          sockets.delete(socket);
+          other.destroy();
+        });
+        socket.pipe(other);
+      }
+    }).listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  };
+  const shut = async (): Promise<void> => {
+    if (server === undefined) return;
+    const closed = once(server, 'close');
+    server.close();
+    server = undefined;
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  const port = await listen(0);
+  return {
+    port,
+    accepted: () => accepted,
+    shut,
+    open: async () => {
+      if (server === undefined) await listen(port);
+    },
+    stop: shut,
+  };
+}
