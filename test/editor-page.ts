@@ -6,6 +6,7 @@ export interface CanvasNode {
   readonly type: string;
 }
 
+const MOST_ATTEMPTS = 3;
 const VIEWPORT = { width: 1_500, height: 950 };
 
 export class EditorPage {
@@ -58,15 +59,27 @@ export class EditorPage {
     return { id: ids.at(-1) ?? '', type };
   }
 
-  /** Draws a wire from an output to the input of another node. */
+  /** Draws a wire from an output to the input of another node; as a person would, again when it did not take. */
   async wire(from: CanvasNode, output: number, to: CanvasNode): Promise<void> {
-    const input = await this.#box(this.node(to.id).locator('.red-ui-flow-port-input'));
     const source = this.node(from.id).locator('.red-ui-flow-port-output').nth(output);
-    await this.#drag(source, input.x + input.width / 2, input.y + input.height / 2);
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      await this.#settled();
+      const input = await this.#box(this.node(to.id).locator('.red-ui-flow-port-input'));
+      await this.#drag(source, input.x + input.width / 2, input.y + input.height / 2);
+      await this.#settled();
+      const wires = (await this.exported(from))['wires'] as string[][];
+      if (wires[output]?.includes(to.id) === true) return;
+    }
+    throw new Error(`expected a wire from ${from.type} to ${to.type}, got none`);
+  }
+
+  async showTab(id: string): Promise<void> {
+    await this.page.evaluate((tab) => (globalThis as unknown as Editor).RED.workspaces.show(tab), id);
+    await this.#settled();
   }
 
   async openForm(node: CanvasNode): Promise<void> {
-    await this.node(node.id).dblclick();
+    await this.node(node.id).locator('.red-ui-flow-node').first().dblclick();
     await this.page.locator('#node-dialog-ok').waitFor();
     await this.#settled();
   }
@@ -104,15 +117,34 @@ export class EditorPage {
     }, node.id);
   }
 
-  /** Trays slide: a click in the middle of it goes astray. */
+  /** Puts a flow in place of what the editor shows, without a deploy. @returns how many nodes it shows */
+  async show(flow: readonly object[]): Promise<number> {
+    return this.page.evaluate((nodes) => {
+      const { RED } = globalThis as unknown as Editor;
+      RED.nodes.clear();
+      RED.nodes.import(nodes);
+      return RED.nodes.filterNodes({}).length;
+    }, flow);
+  }
+
+  /** The nodes that are marked as wrong, with the fields. */
+  async invalid(): Promise<unknown[]> {
+    return this.page.evaluate(() => {
+      const { nodes } = (globalThis as unknown as Editor).RED;
+      const all: EditorNode[] = [];
+      nodes.eachNode((node) => void all.push(node));
+      nodes.eachConfig((node) => void all.push(node));
+      return all.filter(({ valid }) => !valid).map(({ type, validationErrors }) => [type, validationErrors]);
+    });
+  }
+
+  /** Trays slide, and the canvas is drawn again a frame after each change: a click in the middle of it goes astray. */
   async #settled(): Promise<void> {
     await this.page.waitForFunction(() => (globalThis as unknown as Editor).jQuery(':animated').length === 0);
     await this.page.evaluate(async () => {
-      await Promise.all(
-        (globalThis as unknown as Editor).document
-          .getAnimations()
-          .map(async ({ finished }) => finished.catch(() => undefined)),
-      );
+      const { document, requestAnimationFrame } = globalThis as unknown as Editor;
+      await Promise.all(document.getAnimations().map(async ({ finished }) => finished.catch(() => undefined)));
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
     });
   }
 
@@ -133,15 +165,27 @@ export class EditorPage {
   }
 }
 
+interface EditorNode {
+  readonly type: string;
+  readonly valid: boolean;
+  readonly validationErrors?: readonly string[];
+}
+
 /** The globals of the editor's page that the tests ask. */
 interface Editor {
   readonly RED: {
+    readonly workspaces: { show(id: string): void };
     readonly nodes: {
-      filterNodes(filter: { type: string }): { id: string }[];
+      clear(): void;
+      import(flow: readonly object[]): void;
+      filterNodes(filter: { type?: string }): { id: string }[];
       node(id: string): object;
+      eachNode(visit: (node: EditorNode) => void): void;
+      eachConfig(visit: (node: EditorNode) => void): void;
       convertNode(node: object, credentials: boolean): Record<string, unknown>;
     };
   };
   readonly jQuery: (selector: string) => { readonly length: number };
+  requestAnimationFrame(callback: (time: number) => void): number;
   readonly document: { getAnimations(): { readonly finished: Promise<unknown> }[] };
 }

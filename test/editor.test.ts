@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EditorPage, type CanvasNode } from './editor-page.js';
 import { startChromium } from './servers/chromium.js';
 import { describeWithServer } from './servers/server.js';
 import { documents, RunningSluice, temporaryFolder, until } from './sluice.js';
+
+const ROOT = join(import.meta.dirname, '..');
+const FLOW_FILES = ['flows', 'examples'].flatMap((folder) =>
+  readdirSync(join(ROOT, folder)).map((name) => join(ROOT, folder, name)),
+);
 
 describeWithServer('the editor', startChromium, (server) => {
   const folder = temporaryFolder();
@@ -85,10 +90,16 @@ describeWithServer('the editor', startChromium, (server) => {
     assert.match((await topic.getAttribute('title')) ?? '', /expected # only as the whole last level/);
     await editor.field('maxInFlight').fill('0');
     await editor.page.keyboard.press('Tab');
-    await until(() => marked(editor.field('maxInFlight')), (yes) => yes);
+    await until(
+      () => marked(editor.field('maxInFlight')),
+      (yes) => yes,
+    );
     await editor.field('maxInFlight').fill('${WINDOW}');
     await editor.page.keyboard.press('Tab');
-    await until(() => marked(editor.field('maxInFlight')), (yes) => !yes);
+    await until(
+      () => marked(editor.field('maxInFlight')),
+      (yes) => !yes,
+    );
     await editor.closeForm();
     await editor.node(ingest.id).locator('.red-ui-flow-node-error:not(.hide)').waitFor();
   });
@@ -128,5 +139,15 @@ describeWithServer('the editor', startChromium, (server) => {
       ['second', 'third', 'fourth'],
     );
     assert.deepEqual(editor.errors, []);
+  });
+
+  it('marks nothing in the flows and examples', async () => {
+    const page = await EditorPage.open(server().browser, sluice.ready.editor);
+    for (const file of FLOW_FILES) {
+      const flow = JSON.parse(readFileSync(file, 'utf8')) as object[];
+      assert.ok((await page.show(flow)) > 0);
+      assert.deepEqual(await page.invalid(), [], file);
+    }
+    assert.deepEqual(page.errors, []);
   });
 });

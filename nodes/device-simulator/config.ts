@@ -161,7 +161,7 @@ export const config = Type.Object({
 export type Config = Static<typeof config>;
 
 export const palette: PaletteEntry = {
-  label: 'device-simulator',
+  label: 'device simulator',
   category: 'Sluice',
   color: '#9bd0c7',
   icon: 'device-simulator.svg',

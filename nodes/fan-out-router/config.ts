@@ -96,7 +96,7 @@ export type Rule = Static<typeof rule>;
 export type Condition = Static<typeof condition>;
 
 export const palette: PaletteEntry = {
-  label: 'fan-out-router',
+  label: 'fan out router',
   category: 'Sluice',
   color: '#9bd0c7',
   icon: 'fan-out-router.svg',

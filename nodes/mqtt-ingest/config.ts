@@ -74,7 +74,7 @@ export const config = Type.Object({
 export type Config = Static<typeof config>;
 
 export const palette: PaletteEntry = {
-  label: 'mqtt-ingest',
+  label: 'mqtt ingest',
   category: 'Sluice',
   color: '#9bd0c7',
   icon: 'mqtt-ingest.svg',

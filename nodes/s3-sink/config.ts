@@ -88,7 +88,7 @@ export const config = Type.Object({
 export type Config = Static<typeof config>;
 
 export const palette: PaletteEntry = {
-  label: 's3-sink',
+  label: 's3 sink',
   category: 'Sluice',
   color: '#e7b98a',
   icon: 's3-sink.svg',

@@ -23,7 +23,7 @@ export const config = Type.Object({
 export type Config = Static<typeof config>;
 
 export const palette: PaletteEntry = {
-  label: 'schema-filter',
+  label: 'schema filter',
   category: 'Sluice',
   color: '#9bd0c7',
   icon: 'schema-filter.svg',
