@@ -20,6 +20,8 @@ export type PacketOf<C extends Command> = Extract<Packet, { cmd: C }>;
 export interface ScriptedClient {
   readonly connect: PacketOf<'connect'>;
   send(packet: object): void;
+  /** Ends the connection when what was sent is written. */
+  end(): void;
   /** Ends the connection as a crash does. */
   hangUp(): void;
   /** Takes nothing in any more: what the client writes fills its buffers. */
@@ -124,6 +126,7 @@ function clientOf(socket: Socket, connect: PacketOf<'connect'>): ScriptedClient 
     send: (packet) => {
       if (!socket.destroyed) socket.write(generate(packet, { protocolVersion }));
     },
+    end: () => socket.end(),
     hangUp: () => socket.destroy(),
     stopReading: () => socket.pause(),
   };

@@ -37,7 +37,9 @@ function drawList(parent: Query, schema: FieldSchema, value: unknown): FieldRead
   const rows = <T>(key: string): T[] => {
     const out: T[] = [];
     list.editableList('items').each((_index, element) => {
-      out.push($(element).data(key) as T);
+      // A row that was removed is there until it has faded out.
+      const row = $(element);
+      if (row.closest('.red-ui-editableList-item-deleting').length === 0) out.push(row.data(key) as T);
     });
     return out;
   };

@@ -35,6 +35,7 @@ interface Query {
   data(key: string, value: unknown): Query;
   each(visit: (index: number, element: HTMLElement) => void): Query;
   find(selector: string): Query;
+  closest(selector: string): Query;
   on(event: string, listener: () => void): Query;
   val(): string;
   val(value: string): Query;
