@@ -12,7 +12,12 @@ export default tseslint.config(
   {
     languageOptions: {
       parserOptions: {
-        project: ['./tsconfig.json', './nodes/tsconfig.json', './nodes/editor/tsconfig.json', './runtime/tsconfig.json'],
+        project: [
+          './tsconfig.json',
+          './nodes/tsconfig.json',
+          './nodes/editor/tsconfig.json',
+          './runtime/tsconfig.json',
+        ],
         tsconfigRootDir: import.meta.dirname,
       },
     },
@@ -23,6 +28,11 @@ export default tseslint.config(
       '@typescript-eslint/no-invalid-void-type': 'off',
       // Types are structural: an Ajv2020 is an Ajv.
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
+      // What is taken out of an object to leave it out of the rest, or is a place in a signature.
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { ignoreRestSiblings: true, argsIgnorePattern: '^_', varsIgnorePattern: '^_' },
+      ],
       'no-empty': ['error', { allowEmptyCatch: false }],
     },
   },
@@ -30,10 +40,17 @@ export default tseslint.config(
     files: ['test/**/*.ts'],
     rules: {
       '@typescript-eslint/no-non-null-assertion': 'off',
-      '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: [{ from: 'package', name: ['describe', 'it'], package: 'mocha' }] }],
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        { allowForKnownSafeCalls: [{ from: 'package', name: ['describe', 'it'], package: 'mocha' }] },
+      ],
     },
   },
-  layer(['nodes/**/*.ts'], ['**/runtime/**', '@sluice/runtime', '@sluice/runtime/**'], 'the palette never imports the runtime'),
+  layer(
+    ['nodes/**/*.ts'],
+    ['**/runtime/**', '@sluice/runtime', '@sluice/runtime/**'],
+    'the palette never imports the runtime',
+  ),
   layer(
     ['nodes/lib/**/*.ts'],
     ['../../*', '../adapter/**', '../editor/**', 'mqtt', 'mongodb', '@aws-sdk/*'],

@@ -9,10 +9,10 @@ const PIPELINE_TAB = '7c1d000000000002';
 const ROUTER = { id: '7c1d000000000022', type: 'fan-out-router' };
 
 const folder = temporaryFolder();
-const { browser, stop } = await startChromium();
+const chromium = await startChromium();
 const sluice = await RunningSluice.start(folder.path);
 try {
-  const editor = await EditorPage.open(browser, sluice.ready.editor);
+  const editor = await EditorPage.open(chromium.browser, sluice.ready.editor);
   await editor.showTab(PIPELINE_TAB);
   await editor.page
     .getByText(/^[1-9]\d* objects?,/)
@@ -23,6 +23,6 @@ try {
   await editor.page.screenshot({ path: join(IMAGES, 'router-form.png') });
 } finally {
   await sluice.stop();
-  await stop();
+  await chromium.stop();
   folder.remove();
 }

@@ -142,9 +142,9 @@ export class EditorPage {
   async #settled(): Promise<void> {
     await this.page.waitForFunction(() => (globalThis as unknown as Editor).jQuery(':animated').length === 0);
     await this.page.evaluate(async () => {
-      const { document, requestAnimationFrame } = globalThis as unknown as Editor;
-      await Promise.all(document.getAnimations().map(async ({ finished }) => finished.catch(() => undefined)));
-      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      const page = globalThis as unknown as Editor;
+      await Promise.all(page.document.getAnimations().map(async ({ finished }) => finished.catch(() => undefined)));
+      await new Promise((resolve) => page.requestAnimationFrame(() => page.requestAnimationFrame(resolve)));
     });
   }
 

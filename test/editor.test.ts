@@ -83,7 +83,7 @@ describeWithServer('the editor', startChromium, (server) => {
     await editor.openForm(ingest);
     const topic = editor.row('topics').locator('input[type=text]').first();
     const marked = (locator: typeof topic): Promise<boolean> =>
-      locator.evaluate((input) => input.classList.contains('input-error'));
+      locator.getAttribute('class').then((names) => names?.split(' ').includes('input-error') === true);
     assert.equal(await marked(topic), false);
     await topic.fill('device/#/x');
     assert.equal(await marked(topic), true);

@@ -29,7 +29,7 @@ export function useNodeRed() {
     await helper.unload();
   });
 
-  const node = (id: string): TestNode => helper.getNode(id) as unknown as TestNode;
+  const node = (id: string): TestNode => helper.getNode(id) as TestNode;
 
   return {
     /** Loads a flow and starts it, credentials by node id. */

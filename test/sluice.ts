@@ -149,7 +149,7 @@ export async function until<T>(
   }
 }
 
-export async function withDatabase<T>(uri: string, use: (client: MongoClient) => Promise<T>): Promise<T> {
+async function withDatabase<T>(uri: string, use: (client: MongoClient) => Promise<T>): Promise<T> {
   const client = new MongoClient(uri, { serverSelectionTimeoutMS: 5_000 });
   try {
     return await use(client);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import Type from 'typebox';
 import { ConfigError } from '../../nodes/lib/errors.js';
-import { compileSettings, type SettingsSchema } from '../../nodes/lib/settings.js';
+import { compileSettings } from '../../nodes/lib/settings.js';
 
 const schema = Type.Object({
   host: Type.String({ minLength: 1, default: 'localhost' }),
@@ -15,7 +15,7 @@ const schema = Type.Object({
 });
 
 describe('settings', () => {
-  const settings = compileSettings<Record<string, unknown>>(schema as SettingsSchema);
+  const settings = compileSettings<Record<string, unknown>>(schema);
   const environment: Record<string, string> = {
     PORT: '8883',
     HOST: 'broker',

@@ -98,7 +98,7 @@ describe('fan-out-router', () => {
     ['missing', undefined, undefined, true],
   ];
   for (const [comparison, value, actual, matches] of table) {
-    it(`${String(JSON.stringify(actual))} ${comparison} ${value ?? ''}: ${matches}`, async () => {
+    it(`${JSON.stringify(actual)} ${comparison} ${value ?? ''}: ${matches}`, async () => {
       const rule: Rule = {
         name: 'rule',
         conditions: [{ property: 'payload.v', comparison, ...(value !== undefined && { value }) }],
@@ -133,7 +133,7 @@ describe('fan-out-router', () => {
     await nodeRed.load([fanOutRouter], flow([hot], 'all', false));
     const caught = nodeRed.messages('caught');
     nodeRed.send('router', { payload: { value: 'high' } });
-    assert.match(String(((await caught)[0]?.['error'] as { message: string }).message), /rule "hot"/);
+    assert.match(((await caught)[0]?.['error'] as { message: string }).message, /rule "hot"/);
   });
 
   it('gives each output a message of its own', async () => {

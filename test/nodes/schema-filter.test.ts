@@ -84,7 +84,7 @@ describe('schema-filter', () => {
     nodeRed.send('filter', { payload: 1 });
     const [message] = await got;
     assert.match(
-      String((message?.['error'] as { message: string }).message),
+      (message?.['error'] as { message: string }).message,
       /reading 3: \/: expected a value of type object, got number 1/,
     );
   });

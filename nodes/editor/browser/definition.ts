@@ -19,7 +19,7 @@ export interface Extension {
   save?(node: EditorNode, form: SavedForm): void;
 }
 
-export interface SavedForm {
+interface SavedForm {
   /** Where each row of a list stood when the form was opened; undefined for a new one. */
   readonly origins: (field: string) => (number | undefined)[];
   /** What a list or group was when the form was opened. */
