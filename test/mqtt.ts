@@ -115,8 +115,8 @@ export function useMqttFlows() {
 
     /** Deploys the nodes that have changed, and only those; the others go on. */
     async redeploy(nodes: FlowNode[]): Promise<void> {
-      const { setFlows } = helper as unknown as { setFlows(flow: FlowNode[], type: 'nodes'): Promise<void> };
-      await setFlows.call(helper, [...ENDS, ...nodes], 'nodes');
+      const deployer = helper as unknown as { setFlows(flow: FlowNode[], type: 'nodes'): Promise<void> };
+      await deployer.setFlows([...ENDS, ...nodes], 'nodes');
     },
 
     /** Resolves with the text when a node's status is, or becomes, of that level. */

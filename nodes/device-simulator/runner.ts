@@ -26,9 +26,12 @@ export interface Totals {
 
 /** How many messages may be on their way: enough to keep a fast broker busy, few enough to stop soon. */
 const MOST_ON_THEIR_WAY = 1_000;
+/** How many are made before others have a turn: what takes them at once (a flow) must keep up. */
+const MOST_AT_ONCE = 1_000;
 /** A machine that was busy does not send hours of messages at once. */
 const MOST_BEHIND_MS = 1_000;
 const TICK_MS = 10;
+const LONGEST_TICK_MS = 60_000;
 const RETRY_MS = 500;
 
 /** Gives the messages of a simulation at a rate. While the other side is away no new ones are made. */
@@ -38,8 +41,10 @@ export class SimulationRunner {
   #made = 0;
   #delivered = 0;
   #failed = 0;
-  #onTheirWay = 0;
-  #waiting = 0;
+  /** Made, and neither handed on nor failed. */
+  readonly #onTheirWay = new Set<SimulatedMessage>();
+  /** Of these, what the other side could not take, until the next attempt. */
+  readonly #waiting = new Map<SimulatedMessage, NodeJS.Timeout>();
   /** Made at once, as soon as there is room. */
   #burst = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -65,11 +70,16 @@ export class SimulationRunner {
 
   /** Whether the other side is away and messages wait for it. */
   get stalled(): boolean {
-    return this.#waiting > 0;
+    return this.#waiting.size > 0;
+  }
+
+  /** Whether all that may be made is made. */
+  get atLimit(): boolean {
+    return this.#options.limit > 0 && this.#made >= this.#options.limit;
   }
 
   start(): void {
-    if (this.#running || this.#atLimit()) return;
+    if (this.#running || this.atLimit) return;
     this.#running = true;
     this.#stopped = false;
     this.#restartPace();
@@ -84,48 +94,48 @@ export class SimulationRunner {
     this.#schedule(0);
   }
 
-  /** Makes no more; resolves when all that were made are answered or given up. */
-  async stop(): Promise<void> {
-    this.pause();
-    this.#stopped = true;
-    this.#burst = 0;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    await this.#idle.promise;
-  }
-
-  /** Makes no more until `start`. */
+  /** Makes no more until `start` or `burst`. */
   pause(): void {
+    clearTimeout(this.#timer);
+    this.#burst = 0;
     if (!this.#running) return;
     this.#running = false;
     this.#options.changed();
   }
 
-  /** Resolves when the limit is reached and all is answered, or when it was stopped. */
-  async finished(): Promise<void> {
-    while (this.#running || this.#onTheirWay > 0 || this.#burst > 0) {
-      await this.#idle.promise;
-      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
-    }
+  /** The other side is back: what waits for it is handed on at once. */
+  retry(): void {
+    for (const message of [...this.#waiting.keys()]) this.#attempt(message);
+  }
+
+  /**
+   * Makes no more; resolves when all that were made are answered or given up.
+   *
+   * @param away - when it resolves no answer is to be expected any more: what has none is given up
+   */
+  async stop(away?: Promise<void>): Promise<void> {
+    this.pause();
+    this.#stopped = true;
+    await Promise.race(away === undefined ? [this.#idle.promise] : [this.#idle.promise, away]);
+    for (const message of this.#onTheirWay) this.#settle(message, false);
   }
 
   #schedule(ms: number): void {
     if (this.#stopped) return;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#tick();
-    }, ms);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#tick(), Math.min(ms, LONGEST_TICK_MS));
   }
 
   #tick(): void {
-    const now = performance.now();
-    const blocked = (): boolean => this.#waiting > 0 || this.#onTheirWay >= MOST_ON_THEIR_WAY || this.#atLimit();
+    const room = this.#made + MOST_AT_ONCE;
+    const blocked = (): boolean =>
+      this.stalled || this.#onTheirWay.size >= MOST_ON_THEIR_WAY || this.atLimit || this.#made >= room;
     while (this.#burst > 0 && !blocked()) {
       this.#burst--;
       this.#make();
     }
     if (this.#running) {
-      const due = Math.floor(((now - this.#origin) / 1_000) * this.#options.rate) + 1;
+      const due = Math.floor(((performance.now() - this.#origin) / 1_000) * this.#options.rate) + 1;
       while (this.#paced < due && !blocked()) {
         this.#paced++;
         this.#make();
@@ -133,15 +143,13 @@ export class SimulationRunner {
       const behindMs = ((due - this.#paced) / this.#options.rate) * 1_000;
       if (behindMs > MOST_BEHIND_MS) this.#restartPace();
     }
-    if (this.#atLimit()) {
-      this.#burst = 0;
+    if (this.atLimit) {
       this.pause();
-    }
-    if (this.#running) {
-      const nextMs = this.#origin + (this.#paced / this.#options.rate) * 1_000 - performance.now();
-      this.#schedule(Math.max(TICK_MS, nextMs));
     } else if (this.#burst > 0) {
       this.#schedule(TICK_MS);
+    } else if (this.#running) {
+      const nextMs = this.#origin + (this.#paced / this.#options.rate) * 1_000 - performance.now();
+      this.#schedule(Math.max(TICK_MS, nextMs));
     }
   }
 
@@ -150,43 +158,55 @@ export class SimulationRunner {
     this.#paced = 0;
   }
 
-  #atLimit(): boolean {
-    return this.#options.limit > 0 && this.#made >= this.#options.limit;
-  }
-
   #make(): void {
     this.#made++;
-    if (this.#onTheirWay++ === 0) this.#idle = Promise.withResolvers<void>();
     const message = this.#simulation.next(new Date());
-    let waiting = false;
-    const attempt = (): void => {
-      let outcome: void | Promise<void>;
-      try {
-        outcome = this.#options.deliver(message);
-      } catch (error) {
-        failed(error);
-        return;
-      }
-      if (outcome === undefined) done(true);
-      else outcome.then(() => done(true), failed);
-    };
-    const failed = (error: unknown): void => {
-      if (!(error instanceof UnavailableError) || this.#stopped) {
-        done(false);
-        return;
-      }
-      if (!waiting) this.#waiting++;
-      waiting = true;
-      this.#options.changed();
-      setTimeout(attempt, RETRY_MS);
-    };
-    const done = (delivered: boolean): void => {
-      if (waiting) this.#waiting--;
-      if (delivered) this.#delivered++;
-      else this.#failed++;
-      if (--this.#onTheirWay === 0) this.#idle.resolve();
-      this.#options.changed();
-    };
-    attempt();
+    if (this.#onTheirWay.size === 0) this.#idle = Promise.withResolvers<void>();
+    this.#onTheirWay.add(message);
+    this.#attempt(message);
+  }
+
+  #attempt(message: SimulatedMessage): void {
+    this.#stopWaiting(message);
+    let outcome: void | Promise<void>;
+    try {
+      outcome = this.#options.deliver(message);
+    } catch (error) {
+      this.#fail(message, error);
+      return;
+    }
+    if (outcome === undefined) this.#settle(message, true);
+    else
+      outcome.then(
+        () => this.#settle(message, true),
+        (error: unknown) => this.#fail(message, error),
+      );
+  }
+
+  #fail(message: SimulatedMessage, error: unknown): void {
+    if (!(error instanceof UnavailableError) || this.#stopped) {
+      this.#settle(message, false);
+      return;
+    }
+    if (!this.#onTheirWay.has(message)) return; // it was given up
+    this.#waiting.set(
+      message,
+      setTimeout(() => this.#attempt(message), RETRY_MS),
+    );
+    this.#options.changed();
+  }
+
+  #settle(message: SimulatedMessage, delivered: boolean): void {
+    this.#stopWaiting(message);
+    if (!this.#onTheirWay.delete(message)) return; // it was given up
+    if (delivered) this.#delivered++;
+    else this.#failed++;
+    if (this.#onTheirWay.size === 0) this.#idle.resolve();
+    this.#options.changed();
+  }
+
+  #stopWaiting(message: SimulatedMessage): void {
+    clearTimeout(this.#waiting.get(message));
+    this.#waiting.delete(message);
   }
 }

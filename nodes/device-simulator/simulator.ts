@@ -3,7 +3,8 @@ import type { Behaviour, NodeContext } from '../adapter/define-node.js';
 import { ConfigError, describeValue, RejectedError } from '../lib/errors.js';
 import { MESSAGE_ID } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
-import { MqttBroker, type BrokerState } from '../sluice-mqtt-broker/broker.js';
+import { MqttBroker } from '../sluice-mqtt-broker/broker.js';
+import type { ConnectionState } from '../sluice-mqtt-broker/connection.js';
 import type { Config } from './config.js';
 import { SimulationRunner } from './runner.js';
 import { Simulation, type SimulatedMessage } from './simulation.js';
@@ -15,11 +16,14 @@ export class DeviceSimulator implements Behaviour {
   readonly #broker: MqttBroker | undefined;
   readonly #runner: SimulationRunner;
   readonly #forget: (() => void) | undefined;
-  #brokerState: BrokerState | undefined;
+  #brokerState: ConnectionState | undefined;
+  /** Whether it was told what to do: by the flow's start, a message or its button. */
+  #told: boolean;
 
   constructor(context: NodeContext<Config, unknown>) {
     const { config } = context;
     this.#context = context;
+    this.#told = !config.autoStart;
     this.#broker = config.broker === undefined ? undefined : context.use(config.broker, MqttBroker, '/broker');
     this.#runner = new SimulationRunner(new Simulation(config, config.run ?? randomUUID()), {
       rate: config.devices * config.rate,
@@ -29,21 +33,22 @@ export class DeviceSimulator implements Behaviour {
     });
     this.#forget = this.#broker?.onState((state) => {
       this.#brokerState = state;
+      if (state.level === 'ok') this.#runner.retry();
       this.#showStatus();
     });
-    if (config.autoStart) context.status('busy', 'waiting for the ingests to subscribe');
-    else this.#showStatus();
+    this.#showStatus();
   }
 
   start(): void {
-    if (this.#context.config.autoStart) this.#runner.start();
+    if (!this.#told) this.action('start', undefined);
   }
 
   input(message: Message): void {
     const { payload } = message;
     try {
-      if (typeof payload === 'object' && payload !== null && 'burst' in payload) this.action('burst', payload);
-      else this.action(String(payload), undefined);
+      if (typeof payload === 'string') this.action(payload, undefined);
+      else if (typeof payload === 'object' && payload !== null && 'burst' in payload) this.action('burst', payload);
+      else throw unknownCommand(payload);
     } catch (error) {
       throw new RejectedError(error instanceof Error ? error.message : String(error), {
         code: 'unknown-command',
@@ -53,37 +58,39 @@ export class DeviceSimulator implements Behaviour {
   }
 
   action(name: string, body: unknown): { message: string } {
+    const { name: node, config } = this.#context;
     switch (name) {
       case 'button':
-        return this.action(this.#context.config.button, undefined);
+        return this.action(config.button, undefined);
       case 'toggle':
         return this.action(this.#runner.running ? 'stop' : 'start', undefined);
       case 'start':
+        this.#told = true;
         this.#runner.start();
-        return { message: `${this.#context.name}: started` };
+        this.#showStatus();
+        return { message: this.#runner.running ? `${node}: started` : `${node}: done, all ${config.limit} are made` };
       case 'stop':
+        this.#told = true;
         this.#runner.pause();
-        return { message: `${this.#context.name}: stopped` };
+        this.#showStatus();
+        return { message: `${node}: stopped` };
       case 'burst': {
-        const given = (body as { burst?: unknown } | undefined)?.burst ?? this.#context.config.burst;
+        const given = (body as { burst?: unknown } | undefined)?.burst ?? config.burst;
         if (typeof given !== 'number' || !Number.isSafeInteger(given) || given < 1) {
           throw new ConfigError(`expected burst to be a whole number from 1, got ${describeValue(given)}`, {
             code: 'burst',
           });
         }
         this.#runner.burst(given);
-        return { message: `${this.#context.name}: a burst of ${given}` };
+        return { message: `${node}: a burst of ${given}` };
       }
       default:
-        throw new ConfigError(
-          `expected the payload "start", "stop", "toggle", "burst" or {"burst": N}, got ${describeValue(name)}`,
-          { code: 'unknown-command' },
-        );
+        throw unknownCommand(name);
     }
   }
 
   async stop(): Promise<void> {
-    await this.#runner.stop();
+    await this.#runner.stop(this.#broker?.disconnected());
     this.#forget?.();
   }
 
@@ -108,14 +115,22 @@ export class DeviceSimulator implements Behaviour {
   }
 
   #showStatus(): void {
-    const { made, failed } = this.#runner.totals;
-    const { config, counters, status } = this.#context;
+    const { failed } = this.#runner.totals;
+    const { counters, status } = this.#context;
     const sent = counters.total('sent').toLocaleString('en');
     const what = `${sent} sent${failed === 0 ? '' : `, ${failed.toLocaleString('en')} failed`}`;
-    if (this.#brokerState !== undefined && this.#brokerState.level === 'error') status('error', this.#brokerState.text);
+    if (this.#brokerState?.level === 'error') status('error', this.#brokerState.text);
+    else if (!this.#told) status('busy', 'waiting for the ingests to subscribe');
     else if (this.#runner.stalled) status('busy', `waiting for the broker, ${what}`);
     else if (this.#runner.running) status('ok', what);
-    else if (config.limit > 0 && made >= config.limit) status('off', `done, ${what}`);
+    else if (this.#runner.atLimit) status('off', `done, ${what}`);
     else status('off', `stopped, ${what}`);
   }
+}
+
+function unknownCommand(got: unknown): ConfigError {
+  return new ConfigError(
+    `expected the payload "start", "stop", "toggle", "burst" or {"burst": N}, got ${describeValue(got)}`,
+    { code: 'unknown-command' },
+  );
 }

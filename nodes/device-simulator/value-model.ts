@@ -6,12 +6,15 @@ export type ValueModel = () => number;
 
 export type ValueSettings = Pick<Config, 'model' | 'minimum' | 'maximum' | 'step' | 'period' | 'values' | 'rate'>;
 
+/** 0.3 / 0.1 is a little less than 3. */
+const ROUNDING = 1e-9;
+
 /**
  * One device's model. Its time is that of its messages (`n / rate` seconds), so that a seed gives the same values
  * whatever the machine does.
  *
  * @param random - numbers in [0, 1)
- * @throws ConfigError when the minimum is above the maximum
+ * @throws ConfigError when no value lies between the minimum and the maximum
  */
 export function valueModel(
   { model, minimum, maximum, step, period, values, rate }: ValueSettings,
@@ -29,6 +32,12 @@ export function valueModel(
     case 'integer': {
       const lowest = Math.ceil(minimum);
       const span = Math.floor(maximum) - lowest + 1;
+      if (span < 1) {
+        throw new ConfigError(`/maximum: expected a whole number from ${minimum} to it, got ${maximum}`, {
+          code: 'range',
+          path: '/maximum',
+        });
+      }
       return () => lowest + Math.floor(random() * span);
     }
     case 'uniform':
@@ -45,7 +54,7 @@ export function valueModel(
     case 'sine':
       return () => minimum + (width / 2) * (1 + Math.sin((2 * Math.PI * count++) / (rate * period)));
     case 'step': {
-      const steps = Math.floor(width / step) + 1;
+      const steps = Math.floor(width / step + ROUNDING) + 1;
       return () => minimum + (count++ % steps) * step;
     }
     case 'sequence':

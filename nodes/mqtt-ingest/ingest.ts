@@ -4,7 +4,8 @@ import { MESSAGE_ID, uuidv7 } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
 import { templateScope } from '../lib/scope.js';
 import { compileTemplate, type Template } from '../lib/template.js';
-import { MqttBroker, type BrokerState, type Publish, type Subscription } from '../sluice-mqtt-broker/broker.js';
+import { MqttBroker, type Subscription } from '../sluice-mqtt-broker/broker.js';
+import type { ConnectionState, Publish } from '../sluice-mqtt-broker/connection.js';
 import type { Config } from './config.js';
 import { decodePayload } from './decode.js';
 
@@ -14,9 +15,8 @@ export class MqttIngest implements Behaviour {
   readonly #context: NodeContext<Config, unknown>;
   readonly #identity: Template | undefined;
   readonly #subscription: Subscription;
-  readonly #forget: () => void;
-  #broker: BrokerState | undefined;
-  #granted = false;
+  readonly #ready = Promise.withResolvers<void>();
+  #state: ConnectionState = { level: 'off', text: 'not subscribed' };
 
   constructor(context: NodeContext<Config, unknown>) {
     const { config } = context;
@@ -24,31 +24,27 @@ export class MqttIngest implements Behaviour {
     this.#identity = config.identity === undefined ? undefined : compileTemplate(config.identity);
     const broker = context.use(config.broker, MqttBroker, '/broker');
     this.#subscription = broker.subscribe({
-      id: context.id,
       filters: config.topics,
       qos: config.qos,
       group: config.group,
       window: config.maxInFlight,
       receive: (publish) => this.#receive(publish),
-    });
-    void this.#subscription.ready.then(() => {
-      this.#granted = true;
-      this.#showStatus();
-    });
-    this.#forget = broker.onState((state) => {
-      this.#broker = state;
-      this.#showStatus();
+      onState: (state) => {
+        this.#state = state;
+        if (state.level === 'ok') this.#ready.resolve();
+        this.#showStatus();
+      },
     });
   }
 
   ready(): Promise<void> {
-    return this.#subscription.ready;
+    return this.#ready.promise;
   }
 
   async stop(): Promise<void> {
-    this.#forget();
     await this.#subscription.stop();
-    this.#context.status('off', `stopped, ${this.#count()} received`);
+    this.#state = { level: 'off', text: 'stopped' };
+    this.#showStatus();
   }
 
   #receive(publish: Publish): void {
@@ -85,14 +81,9 @@ export class MqttIngest implements Behaviour {
   }
 
   #showStatus(): void {
-    const state = this.#broker;
-    if (state === undefined) return;
-    if (state.level !== 'ok') this.#context.status(state.level, state.text);
-    else if (!this.#granted) this.#context.status('busy', 'subscribing');
-    else this.#context.status('ok', `${this.#count()} received`);
-  }
-
-  #count(): string {
-    return this.#context.counters.total('received').toLocaleString('en');
+    const { status, counters } = this.#context;
+    const { level, text } = this.#state;
+    const received = `${counters.total('received').toLocaleString('en')} received`;
+    status(level, level === 'ok' ? received : level === 'off' ? `${text}, ${received}` : text);
   }
 }

@@ -1,17 +1,11 @@
-import mqtt, { type IClientOptions, type IClientPublishOptions, type IPublishPacket, type MqttClient } from 'mqtt';
+import type { IClientPublishOptions, MqttClient } from 'mqtt';
 import type { Behaviour, NodeContext } from '../adapter/define-node.js';
-import type { StatusLevel } from '../adapter/status.js';
-import { backoffDelay } from '../lib/backoff.js';
 import { messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
 import { compileTopicFilter } from '../lib/topic.js';
 import type { Config, Credentials } from './config.js';
-
-/** One PUBLISH that arrived. */
-export type Publish = IPublishPacket & { readonly topic: string; readonly payload: Buffer };
+import { Connection, END_TIMEOUT_MS, withTimeout, type ConnectionState, type Publish } from './connection.js';
 
 export interface SubscriptionRequest {
-  /** Stable for a node: the broker's subscription identifier is made from it. */
-  readonly id: string;
   /** Topic filters without the prefix of a shared subscription. */
   readonly filters: readonly string[];
   readonly qos: 0 | 1 | 2;
@@ -20,24 +14,20 @@ export interface SubscriptionRequest {
   /** How many messages this subscriber takes before it has answered one: its share of receiveMaximum. */
   readonly window: number;
   receive(publish: Publish): void;
+  /** Now and at every change. `ok`: the broker has granted every filter. */
+  onState(state: ConnectionState): void;
 }
 
 export interface Subscription {
-  /** Resolves at the first SUBACK that grants every filter. */
-  readonly ready: Promise<void>;
   /** No message is received any more when it resolves. A session that the broker keeps goes on collecting. */
   stop(): Promise<void>;
 }
 
-export interface BrokerState {
-  readonly level: StatusLevel;
-  readonly text: string;
-}
-
 interface Subscriber extends SubscriptionRequest {
-  readonly identifier: number;
+  /** Topic filters as SUBSCRIBE carries them. */
+  readonly subscriptions: readonly string[];
+  readonly identifiers: readonly number[];
   readonly matches: (topic: string) => boolean;
-  readonly granted: PromiseWithResolvers<void>;
 }
 
 type BrokerContext = Pick<
@@ -45,264 +35,242 @@ type BrokerContext = Pick<
   'id' | 'instance' | 'config' | 'credentials' | 'counters' | 'status' | 'log'
 >;
 
-type Version = 5 | 4;
-
-const CONNECT_TIMEOUT_MS = 10_000;
-const END_TIMEOUT_MS = 3_000;
-const BACKOFF = { initialMs: 500, maximumMs: 30_000 };
-const SESSION_TAKEN_OVER = 0x8e;
-/** CONNACK codes that refuse the version: 3.1.1's 1, which a 3.1.1 broker also answers to version 5, and 5's 0x84. */
-const UNSUPPORTED_VERSION = new Set([0x01, 0x84]);
-/** CONNACK codes that refuse who asks: 3.1.1's 4 and 5, and 5's 0x86 and 0x87. */
-const REFUSED_USER = new Set([0x04, 0x05, 0x86, 0x87]);
 /** What a 3.1.1 broker is assumed to take unanswered; it has no way to say. MQTT 5: its own, default 65,535. */
 const DEFAULT_SEND_WINDOW = { 4: 20, 5: 65_535 } as const;
+/** PUBACK, PUBREC and PUBCOMP codes of MQTT 5 that say nothing against the message: packet id in use or not found, quota. */
+const MAY_PASS = new Set([0x91, 0x92, 0x97]);
+const RANK = ['error', 'warning', 'busy', 'ok', 'off'] as const;
+const SUBSCRIBING: ConnectionState = { level: 'busy', text: 'subscribing' };
 
-/** One client for all nodes that name the broker: its connection, its subscriptions, its session. */
+/**
+ * One broker for all nodes that name it, over one connection for what comes in, which has the session, and one for what
+ * goes out: PUBACKs never wait behind messages that a flow has no room for, and a node that publishes never opens a
+ * session whose subscriber is away.
+ */
 export class MqttBroker implements Behaviour {
   /** Node-RED's own nodes have taken the name `mqtt-broker`. */
   static readonly nodeType = 'sluice-mqtt-broker';
 
   readonly #context: BrokerContext;
-  readonly #clientId: string;
-  readonly #subscribers = new Map<string, Subscriber>();
-  readonly #listeners = new Set<(state: BrokerState) => void>();
-  #state: BrokerState = { level: 'off', text: 'not connected: no node uses it' };
-  #client: MqttClient | undefined;
-  #version: Version;
+  readonly #inbound: Connection;
+  readonly #outbound: Connection;
+  readonly #wanted = new Set<Connection>();
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #listeners = new Set<(state: ConnectionState) => void>();
   #started = false;
-  #wanted = false;
-  /** No connection is made any more: the node is closed, or its session belongs to another client. */
-  #over = false;
-  #attempt = 0;
-  #retry: NodeJS.Timeout | undefined;
+  #identifiersAvailable = true;
   #unanswered = 0;
   #sendWindow = 0;
-  #identifiersAvailable = true;
   readonly #waiting: (() => void)[] = [];
-  #refusal: string | undefined;
+  readonly #pending = new Set<{ readonly qos: number; readonly fail: (error: Error) => void }>();
 
   constructor(context: BrokerContext) {
     this.#context = context;
-    this.#version = context.config.protocol === '3.1.1' ? 4 : 5;
-    this.#clientId = context.config.clientId ?? `sluice-${context.instance}-${context.id}`;
+    const { config, credentials } = context;
+    const { url, user, password } = separateLogin(config.url);
+    const clientId = config.clientId ?? `sluice-${context.instance}-${context.id}`;
+    const settings = {
+      ...config,
+      url,
+      user: credentials.user ?? user,
+      password: credentials.password ?? password,
+    };
+    const takenOver = (id: string): void =>
+      context.log('error', 'the session was taken over by another client with the same client id', { clientId: id });
+    const outboundId = `${clientId}-out`;
+    this.#inbound = new Connection(
+      { ...settings, clientId },
+      {
+        receiveMaximum: () => [...this.#subscribers].reduce((sum, { window }) => sum + window, 0),
+        connected: (client, connack) => {
+          this.#identifiersAvailable = connack.properties?.subscriptionIdentifiersAvailable !== false;
+          for (const subscriber of this.#subscribers) this.#sendSubscribe(client, subscriber);
+        },
+        lost: () => undefined,
+        message: (publish) => this.#dispatch(publish),
+        changed: () => {
+          for (const subscriber of this.#subscribers) subscriber.onState(this.#subscriptionState());
+          this.#showStatus();
+        },
+        takenOver: () => takenOver(clientId),
+      },
+    );
+    this.#outbound = new Connection(
+      { ...settings, clientId: outboundId },
+      {
+        receiveMaximum: () => 0,
+        connected: (_client, connack) => {
+          this.#sendWindow = connack.properties?.receiveMaximum ?? DEFAULT_SEND_WINDOW[this.#outbound.version];
+        },
+        lost: (forGood) => this.#onOutboundLost(forGood),
+        message: () => undefined,
+        changed: (state) => {
+          for (const listener of this.#listeners) listener(state);
+          this.#showStatus();
+        },
+        takenOver: () => takenOver(outboundId),
+      },
+    );
   }
 
-  get state(): BrokerState {
-    return this.#state;
-  }
-
-  /** The MQTT version in use: 5 or 3.1.1's 4. */
-  get version(): Version {
-    return this.#version;
-  }
-
-  /** Calls the listener now and at every change. @returns what ends that */
-  onState(listener: (state: BrokerState) => void): () => void {
-    this.#want();
+  /** Calls the listener now and at every change of the connection that publishes. @returns what ends that */
+  onState(listener: (state: ConnectionState) => void): () => void {
     this.#listeners.add(listener);
-    listener(this.#state);
+    this.#want(this.#outbound);
+    listener(this.#outbound.state);
     return () => this.#listeners.delete(listener);
   }
 
   subscribe(request: SubscriptionRequest): Subscription {
     const matchers = request.filters.map(compileTopicFilter);
+    const { group, filters } = request;
+    const subscriptions = filters.map((filter) => (group === undefined ? filter : `$share/${group}/${filter}`));
     const subscriber: Subscriber = {
       ...request,
-      identifier: subscriptionIdentifier(request.id),
+      subscriptions,
+      identifiers: subscriptions.map(subscriptionIdentifier),
       matches: (topic) => matchers.some((matches) => matches(topic)),
-      granted: Promise.withResolvers<void>(),
     };
-    this.#subscribers.set(request.id, subscriber);
-    this.#want();
-    if (this.#client?.connected === true) this.#sendSubscribe(this.#client, subscriber);
-    return {
-      ready: subscriber.granted.promise,
-      stop: () => this.#unsubscribe(subscriber),
-    };
+    this.#subscribers.add(subscriber);
+    subscriber.onState(this.#subscriptionState());
+    this.#want(this.#inbound);
+    const { client } = this.#inbound;
+    if (client !== undefined) this.#sendSubscribe(client, subscriber);
+    return { stop: () => this.#unsubscribe(subscriber) };
   }
 
   /**
    * Publishes one message.
    *
    * @returns resolves when the broker has answered (QoS 0: when it is written)
-   * @throws UnavailableError when there is no connection, or it was lost before the answer
+   * @throws UnavailableError when there is no connection, or none any more to answer
    * @throws RejectedError when the broker refuses this message (MQTT 5 reason codes from 0x80 on)
    */
   async publish(topic: string, payload: Buffer | string, options: IClientPublishOptions): Promise<void> {
-    this.#want();
+    this.#want(this.#outbound);
+    const { qos = 0 } = options;
     // mqtt.js does not keep to the server's receiveMaximum, and a server may disconnect for it [MQTT-3.3.4-9].
-    const counted = (options.qos ?? 0) > 0;
-    if (counted) {
-      while (this.#unanswered >= this.#sendWindow && this.#client?.connected === true) {
-        await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      }
+    while (qos > 0 && this.#unanswered >= this.#sendWindow && this.#outbound.client !== undefined) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
-    const client = this.#client;
-    if (client?.connected !== true) {
-      throw new UnavailableError(`not published: ${this.#state.text}`, { code: 'not-connected' });
+    const { client } = this.#outbound;
+    if (client === undefined) {
+      throw new UnavailableError(`not published: ${this.#outbound.state.text}`, { code: 'not-connected' });
     }
-    const { properties, ...rest } = options;
-    if (counted) this.#unanswered++;
+    if (qos > 0) this.#unanswered++;
     try {
-      await client.publishAsync(topic, payload, this.#version === 5 && properties !== undefined ? options : rest);
+      await this.#write(client, topic, payload, { ...options, qos });
     } catch (error) {
-      const code = (error as { code?: unknown }).code;
-      if (typeof code === 'number' && code >= 0x80) {
-        throw new RejectedError(`the broker refused the message: ${messageOf(error)}`, {
-          code: 'refused-by-broker',
-          cause: error,
-        });
-      }
-      throw new UnavailableError(`not published: ${messageOf(error)}`, { code: 'connection-lost', cause: error });
+      throw publishError(error);
     } finally {
-      if (counted) {
+      if (qos > 0) {
         this.#unanswered--;
         this.#waiting.shift()?.();
       }
     }
   }
 
+  /** Resolves when what is published has no connection to be answered by: at once, or as soon as that is so. */
+  disconnected(): Promise<void> {
+    return new Promise((resolve) => {
+      const listener = (): void => {
+        if (this.#outbound.client !== undefined) return;
+        this.#listeners.delete(listener);
+        resolve();
+      };
+      this.#listeners.add(listener);
+      listener();
+    });
+  }
+
   start(): void {
     this.#started = true;
-    if (this.#wanted) this.#want();
+    for (const connection of this.#wanted) connection.open();
   }
 
   async close(): Promise<void> {
-    this.#over = true;
     this.#listeners.clear();
-    await this.#end();
+    await Promise.all([this.#inbound.close(), this.#outbound.close()]);
   }
 
-  #want(): void {
-    this.#wanted = true;
-    if (this.#started && this.#client === undefined && !this.#over) this.#connect();
+  #want(connection: Connection): void {
+    this.#wanted.add(connection);
+    if (this.#started) connection.open();
   }
 
-  #connect(): void {
-    const { config, credentials } = this.#context;
-    const window = [...this.#subscribers.values()].reduce((sum, { window }) => sum + window, 0);
-    const options: IClientOptions = {
-      protocolVersion: this.#version,
-      clientId: this.#clientId,
-      clean: config.cleanStart,
-      keepalive: config.keepalive,
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      reconnectPeriod: 0, // its pause is fixed; ours grows, and differs between instances
-      resubscribe: false, // each CONNACK subscribes anew, whatever the session holds
-      queueQoSZero: false,
-      ...(credentials.user !== undefined && { username: credentials.user }),
-      ...(credentials.password !== undefined && { password: credentials.password }),
-      ...(this.#version === 5 && {
-        properties: {
-          sessionExpiryInterval: config.cleanStart ? 0 : config.sessionExpiry,
-          ...(window > 0 && { receiveMaximum: Math.min(window, 65_535) }),
+  #write(
+    client: MqttClient,
+    topic: string,
+    payload: Buffer | string,
+    { properties, ...options }: IClientPublishOptions & { qos: number },
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const pending = { qos: options.qos, fail: reject };
+      this.#pending.add(pending);
+      client.publish(
+        topic,
+        payload,
+        { ...options, ...(this.#outbound.version === 5 && properties !== undefined && { properties }) },
+        (error) => {
+          this.#pending.delete(pending);
+          if (error) reject(error);
+          else resolve();
         },
-      }),
-    };
-    this.#setState('busy', `connecting to ${config.url}`);
-    const client = mqtt.connect(config.url, options);
-    this.#client = client;
-    client.on('connect', (connack) => {
-      this.#attempt = 0;
-      this.#refusal = undefined;
-      this.#sendWindow = connack.properties?.receiveMaximum ?? DEFAULT_SEND_WINDOW[this.#version];
-      this.#identifiersAvailable = connack.properties?.subscriptionIdentifiersAvailable !== false;
-      this.#setState('ok', `connected (MQTT ${this.#version === 5 ? '5' : '3.1.1'})`);
-      for (const subscriber of this.#subscribers.values()) this.#sendSubscribe(client, subscriber);
+      );
     });
-    client.on('message', (topic, payload, packet) => this.#dispatch({ ...packet, topic, payload }));
-    client.on('disconnect', ({ reasonCode }) => {
-      if (reasonCode === SESSION_TAKEN_OVER) this.#giveUpSession(client);
-      else this.#refusal = `the broker ended the connection with reason 0x${(reasonCode ?? 0).toString(16)}`;
-    });
-    client.on('error', (error) => {
-      const code = (error as { code?: unknown }).code;
-      if (
-        typeof code === 'number' &&
-        UNSUPPORTED_VERSION.has(code) &&
-        this.#version === 5 &&
-        config.protocol === 'auto'
-      ) {
-        this.#version = 4;
-        this.#replace(client);
-        return;
-      }
-      this.#refusal =
-        typeof code === 'number' && REFUSED_USER.has(code)
-          ? `the broker refused the user or password (${messageOf(error)})`
-          : messageOf(error);
-    });
-    client.on('close', () => this.#onClose(client));
   }
 
-  /** Leaves a client that speaks the wrong version for one that speaks the other. */
-  #replace(client: MqttClient): void {
-    client.removeAllListeners();
-    client.on('error', () => undefined); // what it still says belongs to nobody
-    client.end(true);
-    this.#connect();
-  }
-
-  #onClose(client: MqttClient): void {
+  #onOutboundLost(forGood: boolean): void {
     for (const wake of this.#waiting.splice(0)) wake();
-    if (client !== this.#client) return;
-    clearTimeout(this.#retry);
-    const wait = backoffDelay(this.#attempt++, BACKOFF);
-    const reason = this.#refusal ?? 'the connection was lost';
-    this.#setState('error', `${this.#context.config.url}: ${reason}; trying again in ${Math.ceil(wait / 1_000)} s`);
-    this.#retry = setTimeout(() => {
-      // Its stores stay: publishes without an answer are sent again under their packet ids [MQTT-4.4.0-1].
-      const { incomingStore, outgoingStore } = client;
-      client.reconnect({ incomingStore, outgoingStore });
-    }, wait);
-  }
-
-  /** Reconnecting would throw out the other client, which would throw out this one, for ever. */
-  #giveUpSession(client: MqttClient): void {
-    this.#over = true;
-    this.#client = undefined;
-    client.end(true);
-    this.#setState(
-      'error',
-      `another client took over the session of client id "${this.#clientId}"; give each its own client id and deploy again`,
-    );
-    this.#context.log('error', 'the session was taken over by another client with the same client id', {
-      clientId: this.#clientId,
-    });
+    // The others are sent again on the next connection. mqtt.js forgets those of QoS 0, and never calls back.
+    const lost = [...this.#pending].filter(({ qos }) => qos === 0 || forGood);
+    for (const pending of lost) {
+      this.#pending.delete(pending);
+      pending.fail(new Error(this.#outbound.state.text));
+    }
   }
 
   #sendSubscribe(client: MqttClient, subscriber: Subscriber): void {
-    const { group, filters, qos, identifier } = subscriber;
-    const withIdentifier = this.#version === 5 && this.#identifiersAvailable;
-    client.subscribe(
-      filters.map((filter) => (group === undefined ? filter : `$share/${group}/${filter}`)),
-      { qos, ...(withIdentifier && { properties: { subscriptionIdentifier: identifier } }) },
-      (error, granted = []) => {
-        const refused = granted.filter(({ qos: answer }) => answer >= 0x80).map(({ topic }) => topic);
-        if (error === null && refused.length === 0) subscriber.granted.resolve();
-        else if (client.connected) {
-          const what =
-            refused.length > 0 ? `the broker refused the subscription to ${refused.join(', ')}` : messageOf(error);
-          this.#setState('error', what);
-          this.#context.log('error', 'could not subscribe', { filters: filters.join(','), reason: what });
-        }
-      },
-    );
+    const withIdentifier = this.#inbound.version === 5 && this.#identifiersAvailable;
+    const refusals: string[] = [];
+    const answers = subscriber.subscriptions.map(async (subscription, index) => {
+      // Subscribers of one filter have one subscription in the session: the last SUBSCRIBE replaces it [MQTT-3.8.4-3].
+      const qos = [...this.#subscribers]
+        .filter(({ subscriptions }) => subscriptions.includes(subscription))
+        .reduce<0 | 1 | 2>((highest, other) => (other.qos > highest ? other.qos : highest), 0);
+      const subscriptionIdentifier = subscriber.identifiers[index];
+      const properties =
+        withIdentifier && subscriptionIdentifier !== undefined ? { subscriptionIdentifier } : undefined;
+      try {
+        await client.subscribeAsync(subscription, { qos, ...(properties && { properties }) });
+      } catch (error) {
+        refusals.push(`${subscription} (${messageOf(error)})`);
+      }
+    });
+    void Promise.all(answers).then(() => {
+      // At the end of a connection there is no answer: the next one subscribes again.
+      if (client !== this.#inbound.client || !this.#subscribers.has(subscriber)) return;
+      if (refusals.length === 0) {
+        subscriber.onState(this.#inbound.state);
+        return;
+      }
+      const text = `the broker refuses the subscription to ${refusals.join(', ')}`;
+      subscriber.onState({ level: 'error', text });
+      this.#context.log('error', 'the broker refuses a subscription', { refused: refusals.join(', ') });
+    });
   }
 
   /**
-   * Gives a PUBLISH to its subscriber. With MQTT 5 the broker names the subscriptions that it was sent for, so that
-   * overlapping filters do not give a message twice; without, or when the name is of an earlier flow, the topic decides.
+   * Gives a PUBLISH to its subscribers. With MQTT 5 the broker names the subscriptions that it was sent for: so filters
+   * of two subscribers that overlap do not give a message twice, and what a session still sends for subscriptions of an
+   * earlier flow is nobody's. Without, the topic decides.
    */
   #dispatch(publish: Publish): void {
-    const named = publish.properties?.subscriptionIdentifier;
-    const identifiers = named === undefined ? [] : Array.isArray(named) ? named : [named];
-    const all = [...this.#subscribers.values()];
-    let takers = all.filter(({ identifier }) => identifiers.includes(identifier));
-    if (takers.length === 0) takers = all.filter(({ matches }) => matches(publish.topic));
+    const named = [publish.properties?.subscriptionIdentifier ?? []].flat();
+    const takers = [...this.#subscribers].filter(({ identifiers, matches }) =>
+      named.length > 0 ? identifiers.some((identifier) => named.includes(identifier)) : matches(publish.topic),
+    );
     if (takers.length === 0) {
-      // A session that the broker kept may hold subscriptions of an earlier flow.
       this.#context.counters.add('dropped', 1, 'no-subscriber');
       if (this.#context.counters.total('dropped') === 1) {
         this.#context.log('warn', 'a message came for a subscription that this flow no longer has', {
@@ -314,57 +282,65 @@ export class MqttBroker implements Behaviour {
   }
 
   async #unsubscribe(subscriber: Subscriber): Promise<void> {
-    if (this.#subscribers.get(subscriber.id) !== subscriber) return;
-    this.#subscribers.delete(subscriber.id);
-    const client = this.#client;
-    if (client?.connected !== true) return;
-    if (!this.#context.config.cleanStart) {
+    const { client } = this.#inbound;
+    const others = [...this.#subscribers].filter((other) => other !== subscriber);
+    if (this.#context.config.cleanStart && client !== undefined) {
+      const unused = subscriber.subscriptions.filter((subscription) =>
+        others.every(({ subscriptions }) => !subscriptions.includes(subscription)),
+      );
+      await withTimeout(client.unsubscribeAsync(unused), END_TIMEOUT_MS).catch((error: unknown) => {
+        this.#context.log('warn', 'could not unsubscribe', { reason: messageOf(error) });
+      });
+    } else if (others.length === 0) {
       // The subscription must outlive this process, so its end is that of the connection.
-      if (this.#subscribers.size === 0) await this.#end();
-      return;
+      this.#wanted.delete(this.#inbound);
+      await this.#inbound.end();
     }
-    const filters = subscriber.filters.map((filter) =>
-      subscriber.group === undefined ? filter : `$share/${subscriber.group}/${filter}`,
-    );
-    await withTimeout(client.unsubscribeAsync(filters), END_TIMEOUT_MS).catch((error: unknown) => {
-      this.#context.log('warn', 'could not unsubscribe', { reason: messageOf(error) });
+    this.#subscribers.delete(subscriber);
+  }
+
+  #subscriptionState(): ConnectionState {
+    const { state } = this.#inbound;
+    return state.level === 'ok' ? SUBSCRIBING : state;
+  }
+
+  /** The worse of the two connections. */
+  #showStatus(): void {
+    const states = [this.#inbound.state, this.#outbound.state];
+    const level = RANK.find((candidate) => states.some((state) => state.level === candidate));
+    const worst = states.find((state) => state.level === level);
+    if (worst !== undefined) this.#context.status(worst.level, worst.text);
+  }
+}
+
+/** The user and password of a URL, percent-decoded, and the URL without them: that one may be shown. */
+function separateLogin(text: string): { url: string; user?: string; password?: string } {
+  const url = new URL(text);
+  const { username, password } = url;
+  if (username === '' && password === '') return { url: text };
+  url.username = '';
+  url.password = '';
+  return {
+    url: url.href,
+    ...(username !== '' && { user: decodeURIComponent(username) }),
+    ...(password !== '' && { password: decodeURIComponent(password) }),
+  };
+}
+
+function publishError(error: unknown): Error {
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === 'number' && code >= 0x80 && !MAY_PASS.has(code)) {
+    return new RejectedError(`the broker refuses the message: ${messageOf(error)}`, {
+      code: 'refused-by-broker',
+      cause: error,
     });
   }
-
-  async #end(): Promise<void> {
-    clearTimeout(this.#retry);
-    const client = this.#client;
-    if (client === undefined) return;
-    this.#client = undefined;
-    try {
-      await withTimeout(client.endAsync(!client.connected), END_TIMEOUT_MS);
-    } catch {
-      client.end(true); // it waits for answers that will not come
-    }
-    this.#setState('off', 'disconnected');
-  }
-
-  #setState(level: StatusLevel, text: string): void {
-    this.#state = { level, text };
-    this.#context.status(level, text);
-    for (const listener of this.#listeners) listener(this.#state);
-  }
+  return new UnavailableError(`not published: ${messageOf(error)}`, { code: 'connection-lost', cause: error });
 }
 
 /** A subscription identifier (1 to 268,435,455, MQTT 5.0 section 3.8.2.1.2) that stays the same over restarts. */
-function subscriptionIdentifier(id: string): number {
+function subscriptionIdentifier(subscription: string): number {
   let hash = 0x811c9dc5; // FNV-1a
-  for (const byte of Buffer.from(id)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  for (const byte of Buffer.from(subscription)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   return (hash % 268_435_455) + 1;
-}
-
-async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => reject(new UnavailableError(`expected an answer within ${ms} ms, got none`, { code: 'timeout' })),
-      ms,
-    );
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -6,7 +6,8 @@ export const config = Type.Object({
   name: Type.Optional(Type.String({ title: 'Name', description: 'What this broker is called in the editor.' })),
   url: Type.String({
     title: 'URL',
-    description: 'Where the broker listens: `mqtt://`, `mqtts://`, `ws://` or `wss://`, host and port.',
+    description:
+      'Where the broker listens: `mqtt://`, `mqtts://`, `ws://` or `wss://`, host and port. User and password may stand in it where it comes from the environment.',
     default: '${MQTT_URL}',
     format: 'mqtt-url',
     ui: { icon: 'fa-globe', placeholder: 'mqtt://localhost:1883' },
@@ -28,8 +29,8 @@ export const config = Type.Object({
     Type.String({
       title: 'Client id',
       description:
-        'By what the broker knows this client and its session. Empty: made from the name of the instance and the id of this node, so that it stays the same over restarts.',
-      maxLength: 65_535,
+        'By what the broker knows this client and its session. Empty: made from the name of the instance and the id of this node, so that it stays the same over restarts. The connection that publishes adds `-out`.',
+      maxLength: 65_531, // [MQTT-1.5.4], with room for -out
       ui: { icon: 'fa-id-badge', placeholder: 'from the name of the instance' },
     }),
   ),

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { Command, Option } from 'commander';
 import {
+  ConfigError,
   Counters,
   MESSAGE_ID,
+  mqttUrlProblem,
   MqttBroker,
   Simulation,
   SimulationRunner,
   type SimulationSettings,
 } from '@sluice/node-red/simulator';
-import { UserError } from '../launcher/user-error.js';
 import { finite, numbers, portNumber, positive, qos, wholeFrom } from './options.js';
 
 interface SimulateOptions {
@@ -41,7 +42,7 @@ export function simulateCommand(): Command {
   return new Command('simulate')
     .description("Publish as simulated devices: the article's device.py, for any number of devices.")
     .requiredOption('-b, --broker <host>', 'MQTT broker: a host, or a URL (mqtt, mqtts, ws, wss)')
-    .option('-p, --port <number>', 'MQTT broker port', portNumber, 1883)
+    .option('-p, --port <number>', 'MQTT broker port, beside a host', portNumber, 1883)
     .option('-r, --rate <number>', 'messages a second, for each device', positive, 5)
     .option('-q, --qos <number>', 'MQTT QoS: 0, 1 or 2', qos, 0)
     .option('-n, --devices <number>', 'how many devices', wholeFrom(1), 1)
@@ -73,31 +74,29 @@ export function simulateCommand(): Command {
     .action(simulate);
 }
 
-async function simulate(options: SimulateOptions): Promise<void> {
+async function simulate(options: SimulateOptions, command: Command): Promise<void> {
   const { rate, devices, qos, json } = options;
-  const url = brokerUrl(options);
   const run = options.run ?? randomUUID();
+  const url = brokerUrl(options, command);
+  const simulation = simulationOf(options, run, command);
   const say = (text: string): void => {
     if (!json) process.stderr.write(text);
   };
-  const broker = connect(url, options, say);
+  const broker = new MqttBroker(brokerContext(url, options));
   const done = Promise.withResolvers<void>();
-  const runner = new SimulationRunner(
-    new Simulation({ ...options, values: [...options.values], messageId: options.id }, run),
-    {
-      rate: rate * devices,
-      limit: options.count,
-      deliver: ({ topic, payload, messageId }) =>
-        broker.publish(topic, JSON.stringify(payload), {
-          qos,
-          properties: { contentType: 'application/json', userProperties: { [MESSAGE_ID]: messageId } },
-        }),
-      changed: () => {
-        const { made, delivered, failed } = runner.totals;
-        if (options.count > 0 && made >= options.count && delivered + failed === made) done.resolve();
-      },
+  const runner = new SimulationRunner(simulation, {
+    rate: rate * devices,
+    limit: options.count,
+    deliver: ({ topic, payload, messageId }) =>
+      broker.publish(topic, JSON.stringify(payload), {
+        qos,
+        properties: { contentType: 'application/json', userProperties: { [MESSAGE_ID]: messageId } },
+      }),
+    changed: () => {
+      const { made, delivered, failed } = runner.totals;
+      if (options.count > 0 && made >= options.count && delivered + failed === made) done.resolve();
     },
-  );
+  });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       done.resolve();
@@ -105,12 +104,17 @@ async function simulate(options: SimulateOptions): Promise<void> {
     });
   }
 
+  broker.onState(({ level, text }) => {
+    if (level === 'ok') runner.retry();
+    if (level !== 'off') say(`\r${text}\n`);
+  });
+
   const startedAt = performance.now();
   broker.start();
   runner.start();
   const progress = reportProgress(runner, say);
   await done.promise;
-  await runner.stop();
+  await runner.stop(broker.disconnected());
   clearInterval(progress);
   await broker.close();
 
@@ -131,8 +135,8 @@ async function simulate(options: SimulateOptions): Promise<void> {
 }
 
 /** The palette's own client, with its reconnecting and its window. */
-function connect(url: string, { protocol }: SimulateOptions, say: (text: string) => void): MqttBroker {
-  const broker = new MqttBroker({
+function brokerContext(url: string, { protocol }: SimulateOptions): ConstructorParameters<typeof MqttBroker>[0] {
+  return {
     id: 'simulate',
     instance: randomUUID(),
     config: { configVersion: 1, url, protocol, cleanStart: true, sessionExpiry: 0, keepalive: KEEPALIVE_S },
@@ -143,11 +147,7 @@ function connect(url: string, { protocol }: SimulateOptions, say: (text: string)
     counters: new Counters(),
     status: () => undefined,
     log: () => undefined,
-  });
-  broker.onState(({ level, text }) => {
-    if (level !== 'off') say(`\r${text}\n`);
-  });
-  return broker;
+  };
 }
 
 function reportProgress(runner: SimulationRunner, say: (text: string) => void): NodeJS.Timeout {
@@ -160,11 +160,24 @@ function reportProgress(runner: SimulationRunner, say: (text: string) => void): 
   }, PROGRESS_MS);
 }
 
-function brokerUrl({ broker, port }: SimulateOptions): string {
-  if (broker.includes('://')) return broker;
-  const url = `mqtt://${broker.includes(':') ? `[${broker}]` : broker}:${port}`;
-  if (!URL.canParse(url)) throw new UserError(`--broker: expected a host or a URL, got ${JSON.stringify(broker)}`);
+function brokerUrl({ broker, port }: SimulateOptions, command: Command): string {
+  const url = broker.includes('://') ? broker : `mqtt://${broker.includes(':') ? `[${broker}]` : broker}:${port}`;
+  const problem = mqttUrlProblem(url);
+  if (problem !== undefined) wrongOption(command, `--broker: ${problem}`);
   return url;
+}
+
+function simulationOf(options: SimulateOptions, run: string, command: Command): Simulation {
+  try {
+    return new Simulation({ ...options, values: [...options.values], messageId: options.id }, run);
+  } catch (error) {
+    if (error instanceof ConfigError) wrongOption(command, error.message.replace(/^\//, '--'));
+    throw error;
+  }
+}
+
+function wrongOption(command: Command, sentence: string): never {
+  command.error(`error: ${sentence}`, { exitCode: 2 });
 }
 
 function round(value: number): number {

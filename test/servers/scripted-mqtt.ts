@@ -9,8 +9,8 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Packet } from 'mqtt';
 
 /** The packets of MQTT, read and written by what mqtt.js itself uses. */
-const { parser, generate } = createRequire(createRequire(import.meta.url).resolve('mqtt'))('mqtt-packet') as {
-  parser(options?: object): EventEmitter & { parse(chunk: Buffer): void };
+const mqttPacket = createRequire(createRequire(import.meta.url).resolve('mqtt'))('mqtt-packet') as {
+  parser(): EventEmitter & { parse(chunk: Buffer): void };
   generate(packet: object, options: object): Buffer;
 };
 
@@ -35,7 +35,11 @@ export interface ScriptedMqtt {
   /** Every packet of that kind so far, of all clients, in the order of arrival. */
   all<C extends Command>(command: C): PacketOf<C>[];
   /** The first `count` packets of that kind, when they have arrived. */
-  arrived<C extends Command>(command: C, count?: number, which?: (packet: PacketOf<C>) => boolean): Promise<PacketOf<C>[]>;
+  arrived<C extends Command>(
+    command: C,
+    count?: number,
+    which?: (packet: PacketOf<C>) => boolean,
+  ): Promise<PacketOf<C>[]>;
   /** Answers packets of that kind from now on. Otherwise everything is granted and acknowledged at once. */
   answer<C extends Command>(command: C, answer: Answer<C>): void;
   /** Those that are connected. */
@@ -73,7 +77,7 @@ export async function startScriptedMqtt(): Promise<ScriptedMqtt> {
       sockets.delete(socket);
       changes.emit('change');
     });
-    const incoming = parser();
+    const incoming = mqttPacket.parser();
     incoming.on('packet', (packet: Packet) => {
       if (packet.cmd === 'connect') sockets.set(socket, clientOf(socket, packet));
       const client = sockets.get(socket);
@@ -124,7 +128,7 @@ function clientOf(socket: Socket, connect: PacketOf<'connect'>): ScriptedClient 
   return {
     connect,
     send: (packet) => {
-      if (!socket.destroyed) socket.write(generate(packet, { protocolVersion }));
+      if (!socket.destroyed) socket.write(mqttPacket.generate(packet, { protocolVersion }));
     },
     end: () => socket.end(),
     hangUp: () => socket.destroy(),
