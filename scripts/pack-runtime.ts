@@ -15,13 +15,19 @@ switch (process.argv[2]) {
   case 'before':
     cpSync(join(root, 'flows'), join(runtime, 'flows'), { recursive: true });
     copyFileSync(join(root, 'LICENSE'), join(runtime, 'LICENSE'));
-    writeFileSync(manifestPath, manifest.replace('"@sluice/node-red": "file:.."', `"@sluice/node-red": "${version}"`));
+    rewrite('file:..', version);
     break;
   case 'after':
     rmSync(join(runtime, 'flows'), { recursive: true, force: true });
     rmSync(join(runtime, 'LICENSE'), { force: true });
-    writeFileSync(manifestPath, manifest.replace(`"@sluice/node-red": "${version}"`, '"@sluice/node-red": "file:.."'));
+    rewrite(version, 'file:..');
     break;
   default:
     throw new Error(`expected before or after, got ${String(process.argv[2])}`);
+}
+
+function rewrite(from: string, to: string): void {
+  const changed = manifest.replace(`"@sluice/node-red": "${from}"`, `"@sluice/node-red": "${to}"`);
+  if (changed === manifest) throw new Error(`expected the runtime to depend on @sluice/node-red ${from}, got another`);
+  writeFileSync(manifestPath, changed);
 }

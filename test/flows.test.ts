@@ -68,13 +68,17 @@ describe('flows and examples', function () {
         body: text,
       });
       assert.equal(response.status, 204, await response.text());
-      // A node whose settings are refused takes no part.
       const expected = flow.filter(({ type }) => ours.has(type)).map(({ id }) => id);
       const running = await until(
         () => sluice.nodes(),
         (nodes) => nodes.every(({ id }) => ids.has(id)) && nodes.length > 0,
       );
       assert.deepEqual(running.map(({ id }) => id).sort(), expected.sort(), sluice.stderr);
+      // A node whose settings are refused shows the place of the first.
+      assert.deepEqual(
+        running.filter(({ status }) => status.startsWith('/')),
+        [],
+      );
     });
   }
 });

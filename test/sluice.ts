@@ -1,5 +1,5 @@
 /** The `sluice` command as a real process. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -53,15 +53,21 @@ export class Sluice {
     this.child = spawn(process.execPath, [BIN, ...parameters], {
       env: { ...rest, ...environment },
       stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true, // a process group of its own, as under a service manager
     });
+    const killAtExit = (): void => void this.child.kill('SIGKILL');
+    process.once('exit', killAtExit);
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text));
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
-    this.ended = once(this.child, 'close').then(([code, signal]) => ({
-      code: code as number | null,
-      signal: signal as NodeJS.Signals | null,
-      stdout: this.#stdout,
-      stderr: this.#stderr,
-    }));
+    this.ended = once(this.child, 'close').then(([code, signal]) => {
+      process.off('exit', killAtExit);
+      return {
+        code: code as number | null,
+        signal: signal as NodeJS.Signals | null,
+        stdout: this.#stdout,
+        stderr: this.#stderr,
+      };
+    });
   }
 
   get stderr(): string {
@@ -82,6 +88,21 @@ export class Sluice {
       }),
     ])) as [string];
     return first;
+  }
+
+  /** The processes that it has started: `[pid, command line]`. */
+  children(): [number, string][] {
+    const text = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(this.child.pid)], { encoding: 'utf8' });
+    return text
+      .trim()
+      .split('\n')
+      .map((line) => [Number.parseInt(line, 10), line.trim().replace(/^\d+ /, '')]);
+  }
+
+  /** Signals the whole process group, as a service manager does. */
+  async stopGroup(signal: NodeJS.Signals): Promise<Result> {
+    process.kill(-(this.child.pid ?? 0), signal);
+    return this.ended;
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Result> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { documents, objectLines, runSluice, RunningSluice, Sluice, temporaryFolder, until } from './sluice.js';
@@ -77,6 +77,63 @@ describe('sluice start', function () {
       (all) => all.length > before + 6,
     );
     assert.ok(after.length > before);
+  });
+
+  it('starts the instance and the store again when they are killed, and documents go on growing', async () => {
+    const sluice = await start();
+    await until(
+      () => sluice.count('mongo-sink', 'stored'),
+      (stored) => stored >= 5,
+    );
+    for (const name of ['instance-process.js', 'sluice.js store']) {
+      const [pid] = sluice.children().find(([, command]) => command.includes(name)) ?? [0];
+      const before = (await documents(sluice.ready.mongodb, 'devices')).length;
+      process.kill(pid, 'SIGKILL');
+      await until(
+        () => documents(sluice.ready.mongodb, 'devices').catch(() => []),
+        (all) => all.length > before + 10,
+        60_000,
+      );
+      assert.match(sluice.stderr, /ended \(SIGKILL\) and is started again/);
+    }
+    assert.equal((await sluice.stop()).code, 0);
+  });
+
+  it('drains in order when a service manager signals the whole group, and says no secret on a command line', async () => {
+    const sluice = await start();
+    await until(
+      () => sluice.count('mongo-sink', 'stored'),
+      (stored) => stored >= 20,
+    );
+    const { token } = JSON.parse(readFileSync(join(folder.path, 'instance.json'), 'utf8')) as { token: string };
+    const secret = readFileSync(join(folder.path, 'credential-secret'), 'utf8').trim();
+    const commands = sluice.children().map(([, command]) => command);
+    assert.equal(commands.length, 2);
+    assert.ok(
+      commands.every((command) => !command.includes(token) && !command.includes(secret)),
+      commands.join('\n'),
+    );
+    const silent = connect(Number(new URL(sluice.ready.mqtt).port), '127.0.0.1');
+    await once(silent, 'connect');
+    silent.on('error', () => undefined);
+    const { code, stderr } = await sluice.stopGroup('SIGTERM');
+    silent.destroy();
+    assert.equal(code, 0, stderr);
+    const again = await start();
+    const stored = (await documents(again.ready.mongodb, 'devices')).map(({ _id }) => String(_id));
+    const lines = objectLines(again.ready.objects).map(({ identity }) => String(identity));
+    assert.deepEqual(
+      lines.filter((identity) => !stored.includes(identity)),
+      [],
+    );
+    assert.ok(lines.length >= 10);
+  });
+
+  it('starts on a folder whose last instance left its file to a pid that is another program now', async () => {
+    await (await start()).stop();
+    const stale = { pid: process.pid, name: 'x', token: 'x', url: 'http://127.0.0.1:1/' };
+    writeFileSync(join(folder.path, 'instance.json'), JSON.stringify(stale));
+    await start();
   });
 
   it('keeps what the user deployed', async () => {

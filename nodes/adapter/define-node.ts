@@ -5,7 +5,7 @@ import type { Message, Rejection } from '../lib/message.js';
 import { compileSettings, type SettingsSchema } from '../lib/settings.js';
 import { Instance, type RunningNode } from './instance.js';
 import type { NodeDefinitionInFlow, Red, RedNode } from './red.js';
-import { StatusLine, type StatusLevel } from './status.js';
+import { StatusLine, type StatusLevel, type StatusText } from './status.js';
 
 /** Sends one message to one or several outputs. Several at once, because Node-RED then copies it for all but the first. */
 export type Send = (message: Message, ...outputs: number[]) => void;
@@ -58,7 +58,7 @@ export interface NodeContext<Config, Credentials> {
    * rejected output; where that is not wired, Catch nodes get it.
    */
   readonly reject: (message: Message, error: RejectedError) => void;
-  readonly status: (level: StatusLevel, text: string) => void;
+  readonly status: (level: StatusLevel, text: StatusText) => void;
   /** A constant sentence, and the fields that vary. */
   readonly log: (
     level: 'info' | 'warn' | 'error',
@@ -217,22 +217,21 @@ export function defineNode<C extends TSchema, K extends TSchema>(
       }
 
       setPart(node, { behaviour, users });
-      if (behaviour !== undefined) {
-        const running: RunningNode = {
-          id: node.id,
-          type,
-          name,
-          behaviour,
-          counters,
-          status,
-          closing: closing.signal,
-          open: () => open,
-        };
-        instance.nodes.set(node.id, running);
-        void closed.promise.then(() => {
-          if (instance.nodes.get(node.id) === running) instance.nodes.delete(node.id);
-        });
-      }
+      // Also one whose settings are wrong: what it fails is counted where somebody sees it.
+      const running: RunningNode = {
+        id: node.id,
+        type,
+        name,
+        behaviour: behaviour ?? {},
+        counters,
+        status,
+        closing: closing.signal,
+        open: () => open,
+      };
+      instance.nodes.set(node.id, running);
+      void closed.promise.then(() => {
+        if (instance.nodes.get(node.id) === running) instance.nodes.delete(node.id);
+      });
 
       node.on('input', (message, emit, done) => {
         open++;
@@ -273,7 +272,11 @@ export function defineNode<C extends TSchema, K extends TSchema>(
       function reject(message: Message, error: RejectedError, send: Send): boolean {
         counters.add('rejected', 1, error.code);
         if (rejectedOutput === undefined || (node.wires[rejectedOutput]?.length ?? 0) === 0) return false;
-        send({ ...message, rejection: rejectionOf(error, { id: node.id, type, name }) }, rejectedOutput);
+        // A copy: the message may be on its way by other outputs, and Node-RED copies within one send only.
+        send(
+          { ...red.util.cloneMessage(message), rejection: rejectionOf(error, { id: node.id, type, name }) },
+          rejectedOutput,
+        );
         return true;
       }
 
@@ -295,10 +298,13 @@ export function defineNode<C extends TSchema, K extends TSchema>(
       });
 
       async function shutDown(): Promise<void> {
-        await behaviour?.stop?.();
-        // A config node's client goes only after the nodes that use it have finished with it.
-        await Promise.all(users);
-        await behaviour?.close?.();
+        try {
+          await behaviour?.stop?.();
+          // A config node's client goes only after the nodes that use it have finished with it.
+          await Promise.all(users);
+        } finally {
+          await behaviour?.close?.();
+        }
       }
     }
   };

@@ -110,7 +110,8 @@ export class Instance {
 
   async #stop(stage: 'device' | 'ingest', deadline: number): Promise<void> {
     const stopping = [...this.nodes.values()].filter(({ behaviour }) => behaviour.stage === stage);
-    const all = Promise.all(stopping.map(async ({ behaviour }) => behaviour.stop?.()));
+    // One that cannot stop keeps no other from it; its own close says so.
+    const all = Promise.allSettled(stopping.map(async ({ behaviour }) => behaviour.stop?.()));
     await Promise.race([all, delay(Math.max(0, deadline - Date.now()), undefined, { ref: false })]);
   }
 

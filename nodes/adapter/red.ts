@@ -64,7 +64,8 @@ export interface Red {
   readonly util: {
     /** An environment variable as a node sees it: its group's, its tab's, then the process's. */
     getSetting(node: RedNode, name: string): unknown;
-    generateId(): string;
+    /** As Node-RED copies a message for a second wire. */
+    cloneMessage(message: Message): Message;
   };
   readonly httpAdmin: {
     get(path: string, ...handlers: AdminHandler[]): void;

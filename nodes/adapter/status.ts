@@ -17,6 +17,9 @@ const LOOK: Readonly<Record<StatusLevel, NodeStatus>> = {
   error: { fill: 'red', shape: 'ring' },
 };
 
+/** A text, or what makes it when it is shown: for one that changes with each message. */
+export type StatusText = string | (() => string);
+
 const INTERVAL_MS = 1_000;
 /** A status lies under its node and over what is beside it; the log has the whole sentence. */
 const MOST_CHARACTERS = 60;
@@ -29,7 +32,8 @@ export class StatusLine {
   readonly #node: RedNode;
   #shown = '';
   #level: StatusLevel | undefined;
-  #next: string | undefined;
+  #shownLevel: StatusLevel | undefined;
+  #next: StatusText | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(node: RedNode) {
@@ -41,14 +45,14 @@ export class StatusLine {
   }
 
   get text(): string {
-    return this.#next ?? this.#shown;
+    return this.#next === undefined ? this.#shown : textOf(this.#next);
   }
 
-  set(level: StatusLevel, text: string): void {
+  set(level: StatusLevel, text: StatusText): void {
     if (level !== this.#level) {
       this.#level = level;
       this.#show(text);
-    } else if (text !== this.text) {
+    } else if (typeof text === 'function' || text !== this.text) {
       this.#next = text;
       this.#timer ??= setTimeout(() => {
         this.#show(this.#next ?? this.#shown);
@@ -60,12 +64,19 @@ export class StatusLine {
     clearTimeout(this.#timer);
   }
 
-  #show(text: string): void {
+  #show(next: StatusText): void {
+    const text = textOf(next);
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#next = undefined;
+    if (text === this.#shown && this.#level === this.#shownLevel) return;
     this.#shown = text;
+    this.#shownLevel = this.#level;
     const short = text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS - 1)}…`;
     this.#node.status({ ...LOOK[this.#level ?? 'off'], text: short });
   }
+}
+
+function textOf(text: StatusText): string {
+  return typeof text === 'function' ? text() : text;
 }

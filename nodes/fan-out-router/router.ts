@@ -1,5 +1,5 @@
 import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
-import { messageOf, RejectedError } from '../lib/errors.js';
+import { ConfigError, messageOf, RejectedError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import type { Config } from './config.js';
 import { compileRule, type Predicate } from './rule.js';
@@ -21,6 +21,7 @@ export class FanOutRouter implements Behaviour {
 
   constructor(context: NodeContext<Config, unknown>) {
     this.#context = context;
+    refuseSameNames(context.config);
     this.#rules = context.config.rules.map((rule, index) => ({
       name: rule.name,
       matches: compileRule(rule, `/rules/${index}`),
@@ -37,7 +38,7 @@ export class FanOutRouter implements Behaviour {
         if (!matches(message)) continue;
       } catch (error) {
         failed ??= ruleError(name, error);
-        counters.add('failed', 1, name);
+        counters.add('rule-failed', 1, name);
         continue;
       }
       outputs.push(index);
@@ -56,9 +57,24 @@ export class FanOutRouter implements Behaviour {
 
   #showStatus(): void {
     const { counters, config, status } = this.#context;
-    const counts = counters.snapshot();
-    const parts = config.rules.map(({ name }) => `${name} ${(counts[`matched{${name}}`] ?? 0).toLocaleString('en')}`);
-    status('ok', parts.join(', '));
+    status('ok', () => {
+      const counts = counters.snapshot();
+      return config.rules
+        .map(({ name }) => `${name} ${(counts[`matched{${name}}`] ?? 0).toLocaleString('en')}`)
+        .join(', ');
+    });
+  }
+}
+
+/** A rule's name is that of its count and of its errors. */
+function refuseSameNames({ rules }: Pick<Config, 'rules'>): void {
+  for (const [index, { name }] of rules.entries()) {
+    if (rules.findIndex((rule) => rule.name === name) === index) continue;
+    const path = `/rules/${index}/name`;
+    throw new ConfigError(`${path}: expected a name that no other rule has, got ${JSON.stringify(name)}`, {
+      code: 'rule-name',
+      path,
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 import { ConfigError, describeValue, messageOf, RejectedError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
+import { templateScope } from '../lib/scope.js';
 import { compilePath } from '../lib/template.js';
 import { compileTopicFilter } from '../lib/topic.js';
 import type { Condition, Rule } from './config.js';
@@ -29,8 +30,9 @@ function combine(predicates: readonly Predicate[], match: 'all' | 'any'): Predic
     : (message) => predicates.some((holds) => holds(message));
 }
 
-function compileCondition({ property, comparison, value: text = '' }: Condition, path: string): Predicate {
-  const read = compilePath(property);
+function compileCondition({ property, comparison, value: text = '' }: Condition, place: string): Predicate {
+  const path = compilePath(property);
+  const read: Read = property.startsWith('topic[') ? (message) => path(templateScope(message)) : path;
   const value = literal(text);
   switch (comparison) {
     case 'exists':
@@ -40,19 +42,22 @@ function compileCondition({ property, comparison, value: text = '' }: Condition,
     case 'eq':
       return (message) => read(message) === value;
     case 'ne':
-      return (message) => read(message) !== value;
+      return (message) => {
+        const actual = read(message);
+        return actual !== undefined && actual !== value;
+      };
     case 'in': {
       const values = new Set(text.split(',').map((part) => literal(part.trim())));
       return (message) => values.has(read(message));
     }
     case 'gt':
-      return ordered(read, value, property, path, (a, b) => a > b);
+      return ordered(read, value, property, place, (a, b) => a > b);
     case 'ge':
-      return ordered(read, value, property, path, (a, b) => a >= b);
+      return ordered(read, value, property, place, (a, b) => a >= b);
     case 'lt':
-      return ordered(read, value, property, path, (a, b) => a < b);
+      return ordered(read, value, property, place, (a, b) => a < b);
     case 'le':
-      return ordered(read, value, property, path, (a, b) => a <= b);
+      return ordered(read, value, property, place, (a, b) => a <= b);
     case 'contains':
       return contains(read, value, property);
     case 'starts':
@@ -60,13 +65,13 @@ function compileCondition({ property, comparison, value: text = '' }: Condition,
     case 'ends':
       return textual(read, property, (actual) => actual.endsWith(asText(value)));
     case 'matches': {
-      const pattern = regex(text, path);
+      const pattern = regex(text, place);
       return textual(read, property, (actual) => pattern.test(actual));
     }
   }
 }
 
-type Read = (message: unknown) => unknown;
+type Read = (message: Message) => unknown;
 
 /** Numbers with numbers, texts with texts (by code point, as ISO dates are compared). A missing property does not match. */
 function ordered(

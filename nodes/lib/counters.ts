@@ -1,5 +1,5 @@
 /**
- * Counts of one node since its process started. A name is a plural-less verb form of the field (`received`, `stored`,
+ * Counts of one node since it was deployed. A name is a plural-less verb form of the field (`received`, `stored`,
  * `rejected`); a reason splits a name (`rejected` by `schema`, `invalid-json`, …). Counts only grow.
  */
 export class Counters {

@@ -84,8 +84,10 @@ function expectation(error: ErrorObject, params: Record<string, unknown>): strin
       return `a text of format ${String(params['format'])}`;
     case 'pattern':
       return `a text that matches ${String(params['pattern'])}`;
-    case 'anyOf':
     case 'oneOf':
+      if (Array.isArray(params['passingSchemas'])) return `a value that matches one of ${unionNames(error)} only`;
+      return `one of ${unionNames(error)}`;
+    case 'anyOf':
       return `one of ${unionNames(error)}`;
     default:
       return error.message ?? error.keyword;
@@ -93,13 +95,13 @@ function expectation(error: ErrorObject, params: Record<string, unknown>): strin
 }
 
 function unionNames(error: ErrorObject): string {
-  const members = error.schema as { const?: unknown; title?: string; type?: unknown }[];
+  const members = error.schema as (boolean | { const?: unknown; title?: string; type?: unknown })[];
   return members
-    .map((member) =>
-      'const' in member
-        ? JSON.stringify(member.const)
-        : (member.title ?? (typeof member.type === 'string' ? member.type : 'its forms')),
-    )
+    .map((member) => {
+      if (typeof member === 'boolean') return String(member);
+      if ('const' in member) return JSON.stringify(member.const);
+      return member.title ?? (typeof member.type === 'string' ? member.type : 'its forms');
+    })
     .join(', ');
 }
 

@@ -113,7 +113,10 @@ function substitute(raw: unknown, lookup: Lookup, path: string): unknown {
 
 /** A text for a field that is no text: what was typed in a form or came from the environment. */
 function coerce(schema: SettingsSchema | undefined, value: unknown): unknown {
-  if (schema === undefined || typeof value !== 'string') return value;
+  if (schema === undefined) return value;
+  // A tab's own variable may be a number where the field is a text.
+  if (schema.type === 'string' && (typeof value === 'number' || typeof value === 'boolean')) return String(value);
+  if (typeof value !== 'string') return value;
   const text = value.trim();
   switch (schema.type) {
     case 'number':

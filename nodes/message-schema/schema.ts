@@ -49,7 +49,8 @@ function compile(text: string): ValidateFunction {
   if (dialect === undefined) {
     throw problem('/$schema', `expected one of ${Object.keys(DIALECTS).join(', ')}, got ${describeValue(declared)}`);
   }
-  const ajv = dialect(OPTIONS);
+  if (hasKey(schema, '$async')) throw problem('', 'expected a schema that answers at once, got one with $async');
+  const ajv = dialect({ ...OPTIONS, logger: REFUSING });
   formats.default.default(ajv);
   // ajv would only log what its meta-schema finds: here the place is in the sentence.
   if (ajv.validateSchema(schema) !== true) {
@@ -61,6 +62,20 @@ function compile(text: string): ValidateFunction {
   } catch (error) {
     throw problem('', `expected a schema that compiles, got one that does not: ${messageOf(error)}`);
   }
+}
+
+/** ajv only logs a format that it does not know, and then takes any text for it. */
+const REFUSING = {
+  log: () => undefined,
+  warn: (sentence: string) => {
+    throw new Error(sentence);
+  },
+  error: () => undefined,
+};
+
+function hasKey(schema: unknown, key: string): boolean {
+  if (typeof schema !== 'object' || schema === null) return false;
+  return Object.hasOwn(schema, key) || Object.values(schema).some((value) => hasKey(value, key));
 }
 
 function problem(path: string, message: string): ConfigError {

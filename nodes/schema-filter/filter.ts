@@ -31,7 +31,7 @@ export class SchemaFilter implements Behaviour {
       return;
     }
     const { name, version } = this.#schema;
-    queueMicrotask(() => this.#showStatus()); // when the rejection is counted
+    this.#showStatus();
     throw new RejectedError(`${name} ${version}: ${first.path || '/'}: ${first.message}`, {
       code: `schema-${first.keyword}`,
       details: { schema: { name, version }, errors: findings.slice(0, MOST_ERRORS) },
@@ -41,6 +41,6 @@ export class SchemaFilter implements Behaviour {
   #showStatus(): void {
     const { counters, status } = this.#context;
     const count = (name: string): string => counters.total(name).toLocaleString('en');
-    status('ok', `${count('valid')} valid, ${count('rejected')} rejected`);
+    status('ok', () => `${count('valid')} valid, ${count('rejected')} rejected`);
   }
 }

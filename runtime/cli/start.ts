@@ -38,19 +38,14 @@ Environment:
         process.stderr.write(`sluice: ${sentence}\n`);
       };
       const { stopped, signal } = onStopSignal(say);
-      const starting = launch({ ...options, name: options.name, flow, say });
-      const running = await starting;
+      const running = await launch({ ...options, name: options.name, flow, say });
       if (options.json) process.stdout.write(`${readyLine(running)}\n`);
       else process.stdout.write(readyText(running));
       const why = await Promise.race([stopped, running.failed]);
-      if (why === signal) {
-        await running.stop();
-        if (!options.json) process.stdout.write('Stopped.\n');
-      } else {
-        say(String(why));
-        await running.stop();
-        process.exitCode = 1;
-      }
+      if (why !== signal) say(String(why));
+      const clean = await running.stop();
+      if (why !== signal || !clean) process.exitCode = 1;
+      else if (!options.json) process.stdout.write('Stopped.\n');
     });
 }
 

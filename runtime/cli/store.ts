@@ -89,12 +89,10 @@ function announce(store: DocumentStore, { dir, json }: Options): void {
  * reaches the whole group, and it is for the parent to say in which order its children stop.
  */
 async function untilToldToEnd(): Promise<void> {
-  const told = [once(process, 'SIGTERM')];
   if (process.send === undefined) {
-    told.push(once(process, 'SIGINT'));
-  } else {
-    process.on('SIGINT', () => undefined);
-    told.push(once(process, 'disconnect'));
+    await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+    return;
   }
-  await Promise.race(told);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+  await once(process, 'disconnect');
 }

@@ -4,29 +4,29 @@ import { UserError } from './user-error.js';
 
 /**
  * A process of ours that ends with its parent: it holds an IPC channel, and leaves when that closes, also when the
- * parent was killed. It does not hear Ctrl-C, which a terminal sends to the whole group: its parent decides.
+ * parent was killed. It does not hear signals, which a terminal or a service manager sends to the whole group: its
+ * parent decides in which order things stop.
  */
-export class Child<FromChild extends { type: string }, ToChild extends { type: string }> {
-  readonly process: ChildProcess;
+export class Child<FromChild extends { type: string }, ToChild extends { type: string } = never> {
   /** Resolves with the exit code, or the signal's name, when it has ended. */
   readonly ended: Promise<number | string>;
-
+  readonly #process: ChildProcess;
   readonly #what: string;
 
   /** @param what - what it is, for sentences */
   constructor(what: string, file: string, parameters: readonly string[], environment: NodeJS.ProcessEnv) {
     this.#what = what;
     // What it has to say to its parent goes by messages; its stdout is for whoever starts it by hand.
-    this.process = fork(file, parameters, { env: environment, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-    this.ended = once(this.process, 'exit').then(([code, signal]) => (code as number | null) ?? String(signal));
+    this.#process = fork(file, parameters, { env: environment, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    this.ended = once(this.#process, 'exit').then(([code, signal]) => (code as number | null) ?? String(signal));
   }
 
-  get running(): boolean {
-    return this.process.exitCode === null && this.process.signalCode === null;
+  onMessage(listener: (message: FromChild) => void): void {
+    this.#process.on('message', listener);
   }
 
   send(message: ToChild): void {
-    if (this.process.connected) this.process.send(message);
+    if (this.#process.connected) this.#process.send(message);
   }
 
   /**
@@ -38,22 +38,26 @@ export class Child<FromChild extends { type: string }, ToChild extends { type: s
     return new Promise((resolve, reject) => {
       const onMessage = (message: unknown): void => {
         if ((message as FromChild).type !== type) return;
-        this.process.off('message', onMessage);
+        this.#process.off('message', onMessage);
         resolve(message as Extract<FromChild, { type: T }>);
       };
-      this.process.on('message', onMessage);
+      this.#process.on('message', onMessage);
       void this.ended.then((how) =>
         reject(new UserError(`${this.#what} did not start (${how}): what it said stands above`)),
       );
     });
   }
 
-  /** Asks it to end, and ends it when it has not by then. */
-  async stop(signal: NodeJS.Signals, timeoutMs: number): Promise<void> {
-    if (!this.running) return;
-    this.process.kill(signal);
-    const timer = setTimeout(() => this.process.kill('SIGKILL'), timeoutMs);
-    await this.ended;
+  /** Closes the channel, which asks it to end. */
+  release(): void {
+    if (this.#process.connected) this.#process.disconnect();
+  }
+
+  /** Resolves when it has ended, which it is made to after a time. @returns whether it ended by itself, without an error */
+  async endedWithin(ms: number): Promise<boolean> {
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), ms);
+    const how = await this.ended;
     clearTimeout(timer);
+    return how === 0;
   }
 }

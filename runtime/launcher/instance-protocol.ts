@@ -1,4 +1,4 @@
-/** What a launcher gives an instance process at its start. */
+/** What a launcher gives an instance process at its start: by a message, since a command line is there for all to read. */
 export interface InstanceOptions {
   readonly userDir: string;
   readonly host: string;
@@ -8,11 +8,12 @@ export interface InstanceOptions {
   /** Lets its owner in at the admin API. */
   readonly token: string;
   /** bcrypt; undefined: the admin API is open to whoever reaches the address. */
-  readonly passwordHash: string | undefined;
+  readonly passwordHash?: string;
 }
 
-export type InstanceRequest = { readonly type: 'drain' };
+export type InstanceRequest =
+  { readonly type: 'start'; readonly options: InstanceOptions } | { readonly type: 'drain' };
 
 export type InstanceReply =
-  | { readonly type: 'ready'; readonly url: string; readonly problem: string | undefined }
+  | { readonly type: 'ready'; readonly url: string; readonly problem?: string }
   | { readonly type: 'port-taken'; readonly port: number };

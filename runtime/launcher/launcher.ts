@@ -2,12 +2,12 @@ import { createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { EmbeddedBroker } from '../embedded/broker.js';
 import { Child } from './child.js';
-import type { InstanceOptions, InstanceReply, InstanceRequest } from './instance-protocol.js';
-import { UserError } from './user-error.js';
+import type { InstanceReply, InstanceRequest } from './instance-protocol.js';
+import { Supervisor } from './supervisor.js';
+import { messageOf, UserError } from './user-error.js';
 import { UserFolder, type InstanceFile } from './user-folder.js';
 
 export interface LaunchOptions {
@@ -35,25 +35,21 @@ export interface Running {
   readonly embedded: { readonly broker: boolean; readonly store: boolean; readonly objects: boolean };
   /** Resolves when the instance has ended by itself and will not be started again. */
   readonly failed: Promise<string>;
-  /** Stops in order: devices, until quiet, ingest, sinks, broker, store. */
-  stop(): Promise<void>;
+  /** Stops in order: devices, until quiet, ingest, sinks, broker, store. @returns whether all of it ended as it should */
+  stop(): Promise<boolean>;
 }
 
 type InstanceChild = Child<InstanceReply, InstanceRequest>;
-type StoreReply = { readonly type: 'ready'; readonly uri: string };
+type StoreChild = Child<{ readonly type: 'ready'; readonly uri: string }>;
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 const DATABASE = 'sluice';
 /** Longer than Node-RED gives a node to close (15 s), and the drain before it. */
 const STOP_LIMIT_MS = 40_000;
 const STORE_STOP_LIMIT_MS = 5_000;
-/** This many crashes within this time are a loop, and no restart helps. */
-const CRASHES = { most: 5, withinMs: 60_000 };
-
 /** Starts what is embedded and one instance, and keeps them running. @throws UserError */
 export async function launch(options: LaunchOptions): Promise<Running> {
-  const passwordHash = process.env['SLUICE_ADMIN_PASSWORD_HASH'];
-  if (!LOOPBACK.has(options.host) && (passwordHash === undefined || passwordHash === '')) {
+  if (!LOOPBACK.has(options.host) && environment('SLUICE_ADMIN_PASSWORD_HASH') === undefined) {
     throw new UserError(
       `expected SLUICE_ADMIN_PASSWORD_HASH to be set before the editor listens on ${options.host}, got nothing: ` +
         'whoever reaches it could run code. Make one with: sluice password',
@@ -61,148 +57,151 @@ export async function launch(options: LaunchOptions): Promise<Running> {
   }
   const name = options.name ?? environment('SLUICE_NAME') ?? hostname();
   const folder = new UserFolder(options.userDir);
-  const file = folder.claim(name);
-  const started: (() => Promise<void>)[] = [
+  const file = await folder.claim(name);
+  // What has been started, the last first: the order of stopping.
+  const stops: (() => Promise<boolean>)[] = [
     () => {
       folder.release();
-      return Promise.resolve();
+      return Promise.resolve(true);
     },
   ];
   try {
     folder.installFlow(options.flow, defaultFlow(), options.replace);
-    const [broker, store] = await Promise.all([startBroker(options), startStore(options, folder)]);
-    if (store !== undefined) started.unshift(() => store.child.stop('SIGTERM', STORE_STOP_LIMIT_MS));
-    if (broker !== undefined) started.unshift(() => broker.stop());
+    const store =
+      environment('MONGODB_URI') === undefined
+        ? embeddedStore(await freeStorePort(options), options.say, folder)
+        : undefined;
+    if (store !== undefined) stops.unshift(() => stopStore(store.supervisor));
+    const broker = environment('MQTT_URL') === undefined ? await startBroker(options) : undefined;
+    if (broker !== undefined) stops.unshift(() => broker.stop().then(() => true));
+    await store?.supervisor.start();
     const services = {
       MQTT_URL: broker?.url ?? environment('MQTT_URL') ?? '',
-      MONGODB_URI: store?.uri ?? environment('MONGODB_URI') ?? '',
+      MONGODB_URI: store?.uri() ?? environment('MONGODB_URI') ?? '',
       S3_URL: environment('S3_URL') ?? objectsUrl(folder),
     };
-    const instance = new Supervisor(options, instanceOptions(options, folder, file, passwordHash), {
-      ...process.env,
-      ...services,
-      SLUICE_NAME: name,
-    });
-    started.unshift(() => instance.stop());
-    const editor = await instance.start();
-    folder.write({ ...file, url: editor });
+    const instance = superviseInstance(options, folder, file, { ...process.env, ...services, SLUICE_NAME: name });
+    stops.unshift(() => stopInstance(instance.supervisor, options.say));
+    await instance.supervisor.start();
     return {
-      editor,
-      mqtt: withoutPassword(services.MQTT_URL),
-      mongodb: withoutPassword(services.MONGODB_URI),
-      objects: environment('S3_URL') === undefined ? folder.objects : withoutPassword(services.S3_URL),
+      editor: instance.url(),
+      mqtt: withoutSecrets(services.MQTT_URL),
+      mongodb: withoutSecrets(services.MONGODB_URI),
+      objects: environment('S3_URL') === undefined ? folder.objects : withoutSecrets(services.S3_URL),
       userDir: folder.path,
       embedded: {
         broker: broker !== undefined,
         store: store !== undefined,
         objects: environment('S3_URL') === undefined,
       },
-      failed: instance.failed,
-      stop: () => stopAll(started),
+      failed: Promise.race([instance.supervisor.failed, ...(store === undefined ? [] : [store.supervisor.failed])]),
+      stop: () => stopAll(stops, options.say),
     };
   } catch (error) {
-    await stopAll(started);
+    await stopAll(stops, options.say);
     throw error;
   }
 }
 
-async function stopAll(started: readonly (() => Promise<void>)[]): Promise<void> {
-  for (const stop of started) await stop();
-}
-
-/** The instance process: started again when it crashes, with a pause that grows. */
-class Supervisor {
-  readonly failed: Promise<string>;
-  readonly #fail: (reason: string) => void;
-  readonly #options: LaunchOptions;
-  readonly #environment: NodeJS.ProcessEnv;
-  readonly #crashes: number[] = [];
-  #instance: InstanceOptions;
-  #child: InstanceChild | undefined;
-  #stopping = false;
-
-  constructor(options: LaunchOptions, instance: InstanceOptions, environment: NodeJS.ProcessEnv) {
-    const { promise, resolve } = Promise.withResolvers<string>();
-    this.failed = promise;
-    this.#fail = resolve;
-    this.#options = options;
-    this.#instance = instance;
-    this.#environment = environment;
-  }
-
-  /** @returns the editor's URL */
-  async start(): Promise<string> {
-    const child: InstanceChild = new Child(
-      'the instance',
-      join(import.meta.dirname, 'instance-process.js'),
-      [JSON.stringify(this.#instance)],
-      this.#environment,
-    );
-    this.#child = child;
-    child.process.on('message', (message: InstanceReply) => {
-      if (message.type === 'port-taken') this.#options.say(taken('the editor', message.port));
-    });
-    const { url, problem } = await child.next('ready');
-    if (problem !== undefined) this.#options.say(`${problem}: open the editor at ${url}`);
-    this.#instance = { ...this.#instance, port: Number(new URL(url).port || 80) };
-    void child.ended.then((how) => this.#onEnd(how));
-    return url;
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping = true;
-    const child = this.#child;
-    if (child === undefined || !child.running) return;
-    child.send({ type: 'drain' });
-    const ended = await Promise.race([child.ended, delay(STOP_LIMIT_MS, 'late' as const, { ref: false })]);
-    if (ended === 'late') {
-      this.#options.say('the instance did not stop in time and was ended');
-      await child.stop('SIGKILL', 0);
+/** @returns whether all of it ended as it should */
+async function stopAll(stops: readonly (() => Promise<boolean>)[], say: (sentence: string) => void): Promise<boolean> {
+  let clean = true;
+  for (const stop of stops) {
+    try {
+      clean = (await stop()) && clean;
+    } catch (error) {
+      say(messageOf(error));
+      clean = false;
     }
   }
-
-  async #onEnd(how: number | string): Promise<void> {
-    if (this.#stopping) return;
-    const now = Date.now();
-    this.#crashes.push(now);
-    const recent = this.#crashes.filter((time) => time > now - CRASHES.withinMs).length;
-    if (recent >= CRASHES.most) {
-      this.#fail(`the instance ended ${recent} times within a minute (last: ${how})`);
-      return;
-    }
-    const wait = 500 * 2 ** (recent - 1);
-    this.#options.say(`the instance ended (${how}) and is started again in ${wait / 1_000} s`);
-    await delay(wait);
-    if (this.#isStopping()) return;
-    await this.start().catch((error: unknown) =>
-      this.#options.say(error instanceof Error ? error.message : String(error)),
-    );
-  }
-
-  #isStopping(): boolean {
-    return this.#stopping;
-  }
+  return clean;
 }
 
-function instanceOptions(
+/** The Node-RED process. Its address is known, and stands in the folder's file, when it has started. */
+function superviseInstance(
   options: LaunchOptions,
   folder: UserFolder,
-  { token }: InstanceFile,
-  passwordHash: string | undefined,
-): InstanceOptions {
-  const { host, port } = options;
-  return {
-    userDir: folder.path,
-    host,
-    port,
-    credentialSecret: folder.credentialSecret(),
-    token,
-    passwordHash: passwordHash === '' ? undefined : passwordHash,
+  file: InstanceFile,
+  childEnvironment: NodeJS.ProcessEnv,
+): { supervisor: Supervisor<InstanceChild>; url: () => string } {
+  const passwordHash = environment('SLUICE_ADMIN_PASSWORD_HASH');
+  const credentialSecret = folder.credentialSecret();
+  let { port } = options;
+  let url = '';
+  const launchChild = (): InstanceChild => {
+    const child: InstanceChild = new Child('the instance', sibling('instance-process.js'), [], childEnvironment);
+    child.onMessage((message) => {
+      if (message.type === 'port-taken') options.say(taken('the editor', message.port));
+    });
+    child.send({
+      type: 'start',
+      options: {
+        userDir: folder.path,
+        host: options.host,
+        port,
+        credentialSecret,
+        token: file.token,
+        ...(passwordHash !== undefined && { passwordHash }),
+      },
+    });
+    return child;
   };
+  const ready = async (child: InstanceChild): Promise<void> => {
+    const answer = await child.next('ready');
+    url = answer.url;
+    port = Number(new URL(url).port || 80);
+    folder.write({ ...file, url });
+    if (answer.problem !== undefined) options.say(`${answer.problem}: open the editor at ${url}`);
+  };
+  return { supervisor: new Supervisor('the instance', launchChild, ready, options.say), url: () => url };
 }
 
-async function startBroker({ mqttPort, say }: LaunchOptions): Promise<EmbeddedBroker | undefined> {
-  if (environment('MQTT_URL') !== undefined) return undefined;
+async function stopInstance(supervisor: Supervisor<InstanceChild>, say: (sentence: string) => void): Promise<boolean> {
+  const child = supervisor.release();
+  if (child === undefined) return true;
+  child.send({ type: 'drain' });
+  const clean = await child.endedWithin(STOP_LIMIT_MS);
+  if (!clean) say('the instance did not stop as it should: what it held is lost');
+  return clean;
+}
+
+/** The embedded document store. Its address is known when it has started, and stays the same over restarts. */
+function embeddedStore(
+  wanted: number,
+  say: (sentence: string) => void,
+  folder: UserFolder,
+): { supervisor: Supervisor<StoreChild>; uri: () => string } {
+  mkdirSync(folder.store, { recursive: true });
+  let port = wanted;
+  let uri = '';
+  const launchChild = (): StoreChild =>
+    new Child(
+      'the embedded document store',
+      sibling('../../bin/sluice.js'),
+      ['store', '--dir', folder.store, '--port', String(port), '--json'],
+      process.env,
+    );
+  const ready = async (child: StoreChild): Promise<void> => {
+    const answer = await child.next('ready');
+    uri = storeUri(answer.uri);
+    port = Number(new URL(answer.uri).port);
+  };
+  return { supervisor: new Supervisor('the embedded document store', launchChild, ready, say), uri: () => uri };
+}
+
+async function freeStorePort({ mongodbPort, say }: LaunchOptions): Promise<number> {
+  if (mongodbPort === 0 || (await isFree(mongodbPort))) return mongodbPort;
+  say(taken('the embedded document store', mongodbPort));
+  return 0;
+}
+
+async function stopStore(supervisor: Supervisor<StoreChild>): Promise<boolean> {
+  const child = supervisor.release();
+  child?.release();
+  return (await child?.endedWithin(STORE_STOP_LIMIT_MS)) ?? true;
+}
+
+async function startBroker({ mqttPort, say }: LaunchOptions): Promise<EmbeddedBroker> {
   try {
     return await EmbeddedBroker.start(mqttPort);
   } catch (error) {
@@ -210,24 +209,6 @@ async function startBroker({ mqttPort, say }: LaunchOptions): Promise<EmbeddedBr
     say(taken('the embedded broker', mqttPort));
     return EmbeddedBroker.start(0);
   }
-}
-
-async function startStore(
-  { mongodbPort, say }: LaunchOptions,
-  folder: UserFolder,
-): Promise<{ uri: string; child: Child<StoreReply, never> } | undefined> {
-  if (environment('MONGODB_URI') !== undefined) return undefined;
-  mkdirSync(folder.store, { recursive: true });
-  const free = mongodbPort === 0 || (await isFree(mongodbPort));
-  if (!free) say(taken('the embedded document store', mongodbPort));
-  const child = new Child<StoreReply, never>(
-    'the embedded document store',
-    join(import.meta.dirname, '../../bin/sluice.js'),
-    ['store', '--dir', folder.store, '--port', String(free ? mongodbPort : 0), '--json'],
-    process.env,
-  );
-  const { uri } = await child.next('ready');
-  return { uri: storeUri(uri), child };
 }
 
 /** The store's address with the database, and the login where one is set. */
@@ -277,7 +258,17 @@ function environment(name: string): string | undefined {
   return value === '' ? undefined : value;
 }
 
-/** A URL as it may be shown: without user, password and what a query may carry. */
-function withoutPassword(url: string): string {
-  return url.replace(/^([a-z0-9+.-]+:\/\/)[^@/]*@/i, '$1');
+/** What a URL may show of its query: everything else may be a secret. */
+const SHOWN = new Set(['endpoint', 'region', 'pathStyle', 'replicaSet', 'authSource', 'directConnection', 'tls', 'w']);
+
+/** A URL as it may be shown: without user and password (whatever is before the last @), and without unknown options. */
+function withoutSecrets(url: string): string {
+  const [address = '', query] = url.split(/\?(.*)/s);
+  const shown = new URLSearchParams([...new URLSearchParams(query)].filter(([name]) => SHOWN.has(name))).toString();
+  return `${address.replace(/^([a-z0-9+.-]+:\/\/).*@/is, '$1')}${shown === '' ? '' : `?${shown}`}`;
+}
+
+/** A file beside this one. */
+function sibling(file: string): string {
+  return join(import.meta.dirname, file);
 }

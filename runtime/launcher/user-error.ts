@@ -2,3 +2,7 @@
 export class UserError extends Error {
   override readonly name = 'UserError';
 }
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from './user-error.js';
 
@@ -12,6 +21,10 @@ export interface InstanceFile {
   /** The editor's URL; missing while the instance starts. */
   readonly url?: string;
 }
+
+/** An instance that has no address yet is starting, for so long. */
+const STARTING_MS = 60_000;
+const ANSWER_MS = 2_000;
 
 /** The folder that holds all that an instance keeps: its flows, its secret, and the data of what is embedded. */
 export class UserFolder {
@@ -36,9 +49,9 @@ export class UserFolder {
    *
    * @throws UserError when another instance runs on it
    */
-  claim(name: string): InstanceFile {
+  async claim(name: string): Promise<InstanceFile> {
     mkdirSync(this.path, { recursive: true });
-    const other = this.running();
+    const other = await this.running();
     if (other !== undefined) {
       const where = other.url === undefined ? '' : ` at ${other.url}`;
       throw new UserError(
@@ -52,15 +65,18 @@ export class UserFolder {
   }
 
   /** The instance that runs on this folder, undefined when there is none. */
-  running(): InstanceFile | undefined {
+  async running(): Promise<InstanceFile | undefined> {
     if (!existsSync(this.#instanceFile)) return undefined;
     let file: InstanceFile;
     try {
       file = JSON.parse(readFileSync(this.#instanceFile, 'utf8')) as InstanceFile;
     } catch {
-      return undefined; // cut off by a kill in the middle of a write
+      return undefined; // of another version, or no file of ours
     }
-    return file.pid !== process.pid && isAlive(file.pid) ? file : undefined;
+    if (file.pid === process.pid || !isAlive(file.pid)) return undefined;
+    // After a power cut the pid may be another program's: the instance itself has to answer.
+    if (file.url !== undefined) return (await answers(file.url)) ? file : undefined;
+    return Date.now() - statSync(this.#instanceFile).mtimeMs < STARTING_MS ? file : undefined;
   }
 
   write(file: InstanceFile): void {
@@ -92,16 +108,17 @@ export class UserFolder {
     const origin = join(this.path, 'flow-origin.json');
     const present = existsSync(flows);
     const source = resolve(flow ?? defaultFlow);
-    if (present && flow === undefined && !replace) return;
-    if (present && !replace) {
+    if (present) {
+      if (flow === undefined && !replace) return;
       const from = existsSync(origin)
         ? (JSON.parse(readFileSync(origin, 'utf8')) as { flow: string }).flow
         : 'flows of its own';
       if (from === source) return;
-      throw new UserError(
-        `expected a user folder made from ${source}, got ${this.path}, which was made from ${from}: ` +
-          'add --replace (its flows are kept as flows.json.replaced), or choose another with --user-dir',
-      );
+      if (!replace)
+        throw new UserError(
+          `expected a user folder made from ${source}, got ${this.path}, which was made from ${from}: ` +
+            'add --replace (its flows are kept as flows.json.replaced), or choose another with --user-dir',
+        );
     }
     const text = readFlow(source);
     if (present) copyFileSync(flows, `${flows}.replaced`);
@@ -128,6 +145,15 @@ function readFlow(path: string): string {
     );
   }
   return text;
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    await fetch(`${url}sluice/status`, { signal: AbortSignal.timeout(ANSWER_MS) });
+    return true; // also when it asks for a login
+  } catch {
+    return false;
+  }
 }
 
 function isAlive(pid: number): boolean {

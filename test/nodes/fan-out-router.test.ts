@@ -83,6 +83,7 @@ describe('fan-out-router', () => {
     ['eq', 'on', 'on', true],
     ['eq', 'null', null, true],
     ['ne', '5', 6, true],
+    ['ne', '5', undefined, false],
     ['ge', '5', 5, true],
     ['lt', '5', 5, false],
     ['le', '2026-01-01', '2025-12-31', true],

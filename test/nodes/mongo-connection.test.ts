@@ -269,7 +269,7 @@ for (const { name, start } of mongoServers) {
           instance: 'gateway-1',
           counters,
           closing: closing.signal,
-          status: (level, text) => statuses.push(`${level} ${text}`),
+          status: (level, text) => statuses.push(`${level} ${typeof text === 'function' ? text() : text}`),
           log: () => undefined,
           isWired: () => false,
         },

@@ -622,7 +622,7 @@ function setUp(settings: Partial<Config> = {}) {
       instance: 'test',
       counters,
       isWired: () => true,
-      status: (level, text) => statuses.push(`${level} ${text}`),
+      status: (level, text) => statuses.push(`${level} ${typeof text === 'function' ? text() : text}`),
       log: (level, sentence, fields) =>
         logs.push(`${level} ${sentence} ${new URLSearchParams(fields as never).toString()}`),
     },

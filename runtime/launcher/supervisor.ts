@@ -1,0 +1,77 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from './user-error.js';
+
+/** What a supervisor keeps running. */
+export interface Supervised {
+  /** Resolves with the exit code, or the signal's name, when it has ended. */
+  readonly ended: Promise<number | string>;
+}
+
+/** This many ends within this time are a loop, and no restart helps. */
+const LOOP = { ends: 5, withinMs: 60_000 };
+const FIRST_PAUSE_MS = 500;
+
+/** Keeps a process running: started again when it ends, also while it starts, with a pause that grows. */
+export class Supervisor<T extends Supervised> {
+  /** Resolves with a sentence when it gives up. */
+  readonly failed: Promise<string>;
+  readonly #fail: (reason: string) => void;
+  readonly #what: string;
+  readonly #launch: () => T;
+  readonly #ready: (child: T) => Promise<void>;
+  readonly #say: (sentence: string) => void;
+  readonly #ends: number[] = [];
+  #child: T | undefined;
+  #stopping = false;
+
+  /**
+   * @param what - what it is, for sentences
+   * @param ready - resolves when a fresh child works; rejects when it ended before
+   */
+  constructor(what: string, launch: () => T, ready: (child: T) => Promise<void>, say: (sentence: string) => void) {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    this.failed = promise;
+    this.#fail = resolve;
+    this.#what = what;
+    this.#launch = launch;
+    this.#ready = ready;
+    this.#say = say;
+  }
+
+  /** The first start. @throws what `ready` rejects with: there is nothing to restart yet */
+  async start(): Promise<void> {
+    const child = this.#launch();
+    await this.#ready(child);
+    this.#child = child;
+    void child.ended.then((how) => this.#again(how));
+  }
+
+  /** No more restarts. @returns the child to stop, if one was started */
+  release(): T | undefined {
+    this.#stopping = true;
+    return this.#child;
+  }
+
+  async #again(how: number | string): Promise<void> {
+    if (this.#isStopping()) return;
+    const now = Date.now();
+    this.#ends.push(now);
+    const recent = this.#ends.filter((time) => time > now - LOOP.withinMs).length;
+    if (recent >= LOOP.ends) {
+      this.#fail(`${this.#what} ended ${recent} times within a minute (last: ${how})`);
+      return;
+    }
+    const pause = FIRST_PAUSE_MS * 2 ** (recent - 1);
+    this.#say(`${this.#what} ended (${how}) and is started again in ${pause / 1_000} s`);
+    await delay(pause);
+    if (this.#isStopping()) return;
+    const child = this.#launch();
+    this.#child = child;
+    void child.ended.then((next) => this.#again(next));
+    await this.#ready(child).catch((error: unknown) => this.#say(messageOf(error)));
+  }
+
+  #isStopping(): boolean {
+    return this.#stopping;
+  }
+}
