@@ -6,19 +6,25 @@ import { startFerretDB } from './servers/ferretdb.js';
 import { startOwnMosquitto } from './servers/mosquitto.js';
 import { describeWithServer } from './servers/server.js';
 
-/** All three, or none. */
+/** All three, or none: one that is missing ends those that have started. */
 async function startServers() {
-  const mosquitto = await startOwnMosquitto({ lines: ['max_queued_messages 0'] });
-  const ferretdb = await startFerretDB();
-  const bucket = await startBucket();
-  return {
-    mosquitto,
-    ferretdb,
-    bucket,
-    async stop() {
-      await Promise.all([mosquitto.stop(), ferretdb.stop(), bucket.stop()]);
-    },
+  const started: { stop(): Promise<void> }[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all(started.map((server) => server.stop()));
   };
+  const keep = <T extends { stop(): Promise<void> }>(server: T): T => {
+    started.push(server);
+    return server;
+  };
+  try {
+    const mosquitto = keep(await startOwnMosquitto({ lines: ['max_queued_messages 0'] }));
+    const ferretdb = keep(await startFerretDB());
+    const bucket = keep(await startBucket());
+    return { mosquitto, ferretdb, bucket, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
 describeWithServer('the default flow on mosquitto, FerretDB and versitygw', startServers, (servers) => {
