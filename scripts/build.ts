@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build as bundle } from 'esbuild';
+import { build as bundle, type BuildOptions } from 'esbuild';
 import { nodeHtml } from '../nodes/editor/html.js';
 import { readNodeFolders, type NodeFolder } from '../nodes/editor/node-folder.js';
 import { helpOf, localeOf } from '../nodes/editor/words.js';
@@ -25,10 +25,11 @@ const compiler = spawnSync(
 );
 if (compiler.status !== 0) process.exitCode = 1; // it has said where, and has written what it could
 
-const bundledPackages = new Set<string>();
 const nodes = await readNodeFolders(sources);
+const formPackages = new Set<string>();
 for (const node of nodes) await buildNode(node);
 await buildPlugin();
+await buildBundled();
 if (process.argv.includes('--generated')) {
   for (const [path, text] of await committedFiles(root, nodes)) writeFileSync(join(root, path), text);
 }
@@ -44,7 +45,7 @@ async function buildNode(node: NodeFolder): Promise<void> {
     join(out, 'config.js'),
     exported.map(([name, value]) => `export const ${name} = ${JSON.stringify(value, null, 2)};\n`).join(''),
   );
-  const extension = node.hasEditor ? await bundled(join(node.directory, 'editor.ts'), 'editorModule') : undefined;
+  const extension = node.hasEditor ? await formScript(join(node.directory, 'editor.ts'), 'editorModule') : undefined;
   writeFileSync(
     join(out, `${node.type}.html`),
     nodeHtml(node, extension === undefined ? undefined : `${extension}\nconst { extension } = editorModule;`),
@@ -56,38 +57,56 @@ async function buildNode(node: NodeFolder): Promise<void> {
 }
 
 async function buildPlugin(): Promise<void> {
-  const script = await bundled(join(sources, 'editor/browser/index.ts'), 'sluice');
+  const script = await formScript(join(sources, 'editor/browser/index.ts'), 'sluice');
   const style = readFileSync(join(sources, 'editor/browser/form.css'), 'utf8');
   writeFileSync(
     join(dist, 'adapter/plugin.html'),
     `<style>\n${style}</style>\n<script type="text/javascript">\n${script}</script>\n`,
   );
-  writeFileSync(join(dist, 'adapter/plugin.licenses.txt'), licences());
+  writeFileSync(join(dist, 'adapter/plugin.licenses.txt'), licences(formPackages));
 }
 
-async function bundled(entry: string, globalName: string): Promise<string> {
-  const result = await bundle({
+/** Small packages without dependencies of their own, each put into the module of `nodes/bundled` that names it. */
+async function buildBundled(): Promise<void> {
+  const modules = readdirSync(join(sources, 'bundled')).map((file) => file.replace(/\.ts$/, ''));
+  for (const module of modules) {
+    const { text, packages } = await bundled(join(sources, 'bundled', `${module}.ts`), {
+      format: 'esm',
+      platform: 'node',
+      target: 'node22',
+    });
+    writeFileSync(join(dist, 'bundled', `${module}.js`), text);
+    writeFileSync(join(dist, 'bundled', `${module}.licenses.txt`), licences(packages));
+  }
+}
+
+async function formScript(entry: string, globalName: string): Promise<string> {
+  const { text, packages } = await bundled(entry, { format: 'iife', globalName, target: 'es2022', minify: true });
+  for (const name of packages) formPackages.add(name);
+  return text.replaceAll('</script', '<\\/script');
+}
+
+/** A module with all that it imports, as one text, and the packages that are in it. */
+async function bundled(entry: string, options: BuildOptions): Promise<{ text: string; packages: Set<string> }> {
+  const { outputFiles, metafile } = await bundle({
+    ...options,
     entryPoints: [entry],
     absWorkingDir: root,
     bundle: true,
     write: false,
     metafile: true,
-    format: 'iife',
-    globalName,
-    target: 'es2022',
-    minify: true,
     legalComments: 'none',
   });
-  for (const input of Object.keys(result.metafile.inputs)) {
-    const name = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
-    if (name !== undefined) bundledPackages.add(name);
-  }
-  return (result.outputFiles[0]?.text ?? '').replaceAll('</script', '<\\/script');
+  const inputs = Object.keys(metafile.inputs).map((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1]);
+  return {
+    text: outputFiles[0]?.text ?? '',
+    packages: new Set(inputs.filter((name) => name !== undefined)),
+  };
 }
 
-/** The licence of each package whose code is in a form's script. */
-function licences(): string {
-  return [...bundledPackages]
+/** The licence of each package. */
+function licences(packages: ReadonlySet<string>): string {
+  return [...packages]
     .sort()
     .map((name) => {
       const folder = join(root, 'node_modules', name);
