@@ -4,6 +4,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { connectAsync } from 'mqtt';
 import { documents, objectLines, runSluice, RunningSluice, Sluice, temporaryFolder, until } from './sluice.js';
 
 const GATEWAY = join(import.meta.dirname, '../flows/article-gateway.json');
@@ -244,6 +245,35 @@ describe('sluice start', function () {
     }
   });
 
+  it('keeps what the default flow does not take as dead letters, which the admin endpoint shows', async () => {
+    const sluice = await start();
+    const client = await connectAsync(sluice.ready.mqtt);
+    await client.publishAsync('device/broken', '{"uuid":', { qos: 1 });
+    await client.publishAsync('device/hot', '{"uuid":"0b8a3c0e-7f55-4c1d-9a44-3c1c52a6a111","value":101}', { qos: 1 });
+    await client.endAsync();
+    const kept = await until(
+      () => documents(sluice.ready.mongodb, 'dead_letters'),
+      (letters) => letters.length === 2,
+    );
+    const reasons = kept.map(({ reason, message }) => [
+      (message as { topic: string }).topic,
+      (reason as { code: string }).code,
+    ]);
+    assert.deepEqual(reasons.sort(), [
+      ['device/broken', 'invalid-json'],
+      ['device/hot', 'schema-maximum'],
+    ]);
+    const nodes = await sluice.nodes();
+    const queue = nodes.find(({ type }) => type === 'dead-letter-queue');
+    const path = `${sluice.ready.editor}sluice/node/${queue?.id ?? ''}/letters`;
+    const { letters } = (await (await fetch(path)).json()) as { letters: { flow: { revision: string } }[] };
+    assert.equal(letters.length, 2);
+    const flows = await fetch(`${sluice.ready.editor}flows`, { headers: { 'Node-RED-API-Version': 'v2' } });
+    const { rev } = (await flows.json()) as { rev: string };
+    assert.equal(letters[0]?.flow.revision, rev);
+    assert.match(nodes.find(({ type }) => type === 'dead-letter')?.status ?? '', /^2 kept; last: /);
+  });
+
   it('refuses to listen beyond loopback without a password, and says how to make one', async () => {
     const { code, stderr } = await runSluice(['start', '--host', '0.0.0.0', '--user-dir', folder.path]);
     assert.equal(code, 1);
@@ -255,6 +285,7 @@ describe('sluice start', function () {
     const sluice = await start([], { SLUICE_ADMIN_PASSWORD_HASH: stdout.trim() });
     const status = `${sluice.ready.editor}sluice/status`;
     assert.equal((await fetch(status)).status, 401);
+    assert.equal((await fetch(`${sluice.ready.editor}sluice/node/any/letters`)).status, 401);
     const login = (password: string) =>
       fetch(`${sluice.ready.editor}auth/token`, {
         method: 'POST',

@@ -1,6 +1,7 @@
 import type { Static, TSchema } from 'typebox';
 import { Counters } from '../lib/counters.js';
-import { ConfigError, messageOf, RejectedError } from '../lib/errors.js';
+import { deadLetter, DeadLetters, type Origin, reasonOf } from '../lib/dead-letter.js';
+import { ConfigError, messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
 import type { Message, Rejection } from '../lib/message.js';
 import { compileSettings, type SettingsSchema } from '../lib/settings.js';
 import { Instance, type RunningNode } from './instance.js';
@@ -18,7 +19,8 @@ interface BehaviourParts {
    * Takes one message. Returning, or resolving, says that the node is done with it: for a sink, that it is stored.
    *
    * @throws RejectedError when this message will never be taken: it leaves by the rejected output, where that is wired
-   * @throws anything else: the message has failed; Catch nodes see it
+   * @throws anything else: the message has failed. It goes to the dead letters that the node names (not for an
+   *   UnavailableError, which says nothing against the message); where it names none, Catch nodes see it
    */
   input?(message: Message, send: Send): void | Promise<void>;
   /** Where a source stands in the order of starting and draining. */
@@ -33,6 +35,8 @@ interface BehaviourParts {
   close?(): Promise<void>;
   /** What the node's button and `POST /sluice/node/:id/:action` can ask for. @throws ConfigError for an unknown action */
   action?(name: string, body: unknown): unknown;
+  /** What `GET /sluice/node/:id/:view` shows. @throws ConfigError for an unknown view, or a wrong query */
+  view?(name: string, query: Readonly<Record<string, unknown>>): unknown;
 }
 
 /** What a node sees of the world. */
@@ -48,6 +52,10 @@ export interface NodeContext<Config, Credentials> {
   readonly instance: string;
   /** New at each start of the process. */
   readonly runId: string;
+  /** Node-RED's user folder. */
+  readonly userDir: string;
+  /** What a dead letter says of where it comes from, for this node as the one that failed. */
+  origin(): Origin;
   readonly counters: Counters;
   /** Aborted when the node begins to close. */
   readonly closing: AbortSignal;
@@ -55,7 +63,7 @@ export interface NodeContext<Config, Credentials> {
   readonly send: Send;
   /**
    * Says of a message that this node is the source of that it will never be taken: it is counted and leaves by the
-   * rejected output; where that is not wired, Catch nodes get it.
+   * rejected output; where that is not wired it goes to the node's dead letters; without them, Catch nodes get it.
    */
   readonly reject: (message: Message, error: RejectedError) => void;
   readonly status: (level: StatusLevel, text: StatusText) => void;
@@ -151,6 +159,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(
       let open = 0;
       let behaviour: Behaviour | undefined;
       let rejectedOutput: number | undefined;
+      let deadLetters: DeadLetters | undefined;
       let problem: ConfigError | undefined;
 
       const log: NodeContext<unknown, unknown>['log'] = (level, sentence, fields = {}) => {
@@ -161,6 +170,29 @@ export function defineNode<C extends TSchema, K extends TSchema>(
         else node[level](text);
       };
 
+      const use: NodeContext<unknown, unknown>['use'] = (id, kind, path) => {
+        const part = partOf(red.nodes.getNode(id));
+        if (part?.behaviour instanceof kind) {
+          part.users.add(closed.promise);
+          void closed.promise.then(() => part.users.delete(closed.promise));
+          return part.behaviour;
+        }
+        const got =
+          id === '' ? 'nothing' : part === undefined ? 'none with this id' : 'one whose own settings are wrong';
+        throw new ConfigError(`${path}: expected a node of type ${kind.nodeType}, got ${got}`, {
+          code: 'config-node',
+          path,
+        });
+      };
+
+      const origin = (): Origin => ({
+        node: { id: node.id, type, name },
+        tab: node.z ?? '',
+        revision: instance.flowRevision,
+        instance: instance.name,
+        runId: instance.runId,
+      });
+
       try {
         const lookup = (variable: string): unknown => red.util.getSetting(node, variable);
         const config = settings.resolve(migrate(definition, specification), lookup);
@@ -168,6 +200,8 @@ export function defineNode<C extends TSchema, K extends TSchema>(
           typeof specification.rejectedOutput === 'function'
             ? specification.rejectedOutput(config)
             : specification.rejectedOutput;
+        const { deadLetters: queue } = config as { deadLetters?: string };
+        if (queue !== undefined && queue !== '') deadLetters = use(queue, DeadLetters, '/deadLetters');
         behaviour = specification.create({
           id: node.id,
           type,
@@ -176,37 +210,26 @@ export function defineNode<C extends TSchema, K extends TSchema>(
           credentials: secrets.resolve(node.credentials ?? {}, lookup),
           instance: instance.name,
           runId: instance.runId,
+          userDir: red.settings.userDir,
+          origin,
           counters,
           closing: closing.signal,
           send: outlet((messages) => node.send(messages)),
           reject: (message, error) => {
-            if (
-              !reject(
-                message,
-                error,
-                outlet((messages) => node.send(messages)),
-              )
-            )
-              node.error(error, message);
+            giveUp(
+              message,
+              error,
+              outlet((messages) => node.send(messages)),
+              (failure) => {
+                if (failure !== undefined) node.error(failure, message);
+              },
+            );
           },
           status: (level, text) => {
             if (!closing.signal.aborted) status.set(level, text);
           },
           log,
-          use: (id, kind, path) => {
-            const part = partOf(red.nodes.getNode(id));
-            if (part?.behaviour instanceof kind) {
-              part.users.add(closed.promise);
-              void closed.promise.then(() => part.users.delete(closed.promise));
-              return part.behaviour;
-            }
-            const got =
-              id === '' ? 'nothing' : part === undefined ? 'none with this id' : 'one whose own settings are wrong';
-            throw new ConfigError(`${path}: expected a node of type ${kind.nodeType}, got ${got}`, {
-              code: 'config-node',
-              path,
-            });
-          },
+          use,
           isWired: (output) => (node.wires[output]?.length ?? 0) > 0,
         });
       } catch (error) {
@@ -237,47 +260,60 @@ export function defineNode<C extends TSchema, K extends TSchema>(
         open++;
         counters.add('received');
         const send = outlet(emit);
+        const finish = (error?: Error): void => {
+          open--;
+          done(error);
+        };
         let pending: void | Promise<void>;
         try {
           if (problem !== undefined) throw problem;
           pending = behaviour?.input?.(message, send);
         } catch (error) {
-          fail(message, error, send, done);
+          giveUp(message, error, send, finish);
           return;
         }
-        if (pending === undefined) finish(done);
+        if (pending === undefined) finish();
         else
           pending.then(
-            () => finish(done),
-            (error: unknown) => fail(message, error, send, done),
+            () => finish(),
+            (error: unknown) => giveUp(message, error, send, finish),
           );
       });
 
-      function finish(done: (error?: Error) => void, error?: Error): void {
-        open--;
-        done(error);
-      }
-
-      function fail(message: Message, error: unknown, send: Send, done: (error?: Error) => void): void {
+      /**
+       * What becomes of a message that the node does not take: the rejected output, else the dead letters, else nobody has it
+       * and `settled` hears of it.
+       */
+      function giveUp(message: Message, error: unknown, send: Send, settled: (failure?: Error) => void): void {
         const cause = error instanceof Error ? error : new Error(String(error));
-        if (!(cause instanceof RejectedError)) {
+        if (cause instanceof RejectedError) {
+          counters.add('rejected', 1, cause.code);
+          if (rejectedOutput !== undefined && (node.wires[rejectedOutput]?.length ?? 0) > 0) {
+            // A copy: the message may be on its way by other outputs, and Node-RED copies within one send only.
+            const rejection = rejectionOf(cause, { id: node.id, type, name });
+            send({ ...red.util.cloneMessage(message), rejection }, rejectedOutput);
+            settled();
+            return;
+          }
+        } else {
           counters.add('failed', 1, cause instanceof ConfigError ? cause.code : cause.name);
-          finish(done, cause);
+        }
+        if (deadLetters === undefined || cause instanceof UnavailableError) {
+          settled(cause);
           return;
         }
-        finish(done, reject(message, cause, send) ? undefined : cause);
+        bury(deadLetters, message, cause).then(
+          () => settled(),
+          (problem: unknown) => {
+            log('error', 'a dead letter could not be kept', { reason: messageOf(problem) });
+            settled(cause);
+          },
+        );
       }
 
-      /** Counts a rejection and sends it on. @returns whether anything is wired to take it */
-      function reject(message: Message, error: RejectedError, send: Send): boolean {
-        counters.add('rejected', 1, error.code);
-        if (rejectedOutput === undefined || (node.wires[rejectedOutput]?.length ?? 0) === 0) return false;
-        // A copy: the message may be on its way by other outputs, and Node-RED copies within one send only.
-        send(
-          { ...red.util.cloneMessage(message), rejection: rejectionOf(error, { id: node.id, type, name }) },
-          rejectedOutput,
-        );
-        return true;
+      async function bury(queue: DeadLetters, message: Message, cause: Error): Promise<void> {
+        await queue.keep(deadLetter(message, reasonOf(cause), origin(), Date.now()));
+        counters.add('dead-lettered', 1, cause instanceof RejectedError ? cause.code : cause.name);
       }
 
       node.on('close', (_removed, done) => {

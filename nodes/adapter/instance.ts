@@ -47,6 +47,7 @@ export class Instance {
   readonly startedAt = new Date();
   readonly nodes = new Map<string, RunningNode>();
   readonly #started = new WeakSet<RunningNode>();
+  #flowRevision = '';
   #draining = false;
 
   /** The instance that this Node-RED runtime is. It hangs on the runtime's own event bus: one, however the palette was loaded. */
@@ -55,6 +56,10 @@ export class Instance {
     if (bus[KEY] === undefined) {
       const instance = new Instance();
       bus[KEY] = instance;
+      // Before nodes are made; what a storage without revisions gives is none.
+      red.events.on('flows:starting', ({ config }: { config?: { rev?: string } }) => {
+        instance.#flowRevision = config?.rev ?? '';
+      });
       red.events.on('flows:started', () => instance.#start());
     }
     return bus[KEY];
@@ -62,6 +67,11 @@ export class Instance {
 
   constructor(name = process.env['SLUICE_NAME'] ?? '') {
     this.name = name === '' ? hostname() : name;
+  }
+
+  /** Node-RED's revision of the flows that run. */
+  get flowRevision(): string {
+    return this.#flowRevision;
   }
 
   report(): { instance: string; runId: string; startedAt: string; nodes: NodeReport[] } {

@@ -1,6 +1,6 @@
-import { messageOf } from '../lib/errors.js';
+import { messageOf, UnavailableError } from '../lib/errors.js';
 import { Instance } from './instance.js';
-import type { AdminHandler, Red } from './red.js';
+import type { AdminHandler, AdminResponse, Red } from './red.js';
 
 /**
  * What the palette adds to the runtime beside its nodes: the admin endpoints. Node-RED loads plugins with `require`,
@@ -13,6 +13,20 @@ function plugin(red: Red): void {
   red.httpAdmin.get('/sluice/status', red.auth.needsPermission('sluice.read'), (_request, response) => {
     response.json(instance.report());
   });
+
+  red.httpAdmin.get(
+    '/sluice/node/:id/:view',
+    red.auth.needsPermission('sluice.read'),
+    ({ params, query }, response) => {
+      const { id = '', view = '' } = params;
+      const node = instance.nodes.get(id);
+      if (node?.behaviour.view === undefined) {
+        response.status(404).json({ message: `expected a deployed node with something to show, got ${id}` });
+        return;
+      }
+      void answer(response, () => node.behaviour.view?.(view, query));
+    },
+  );
 
   red.httpAdmin.post(
     '/sluice/node/:id/:action',
@@ -27,13 +41,17 @@ function plugin(red: Red): void {
           .json({ message: `expected a deployed node with actions, got ${id}: deploy the flow first` });
         return;
       }
-      try {
-        response.json(node.behaviour.action(action, body) ?? {});
-      } catch (error) {
-        response.status(400).json({ message: messageOf(error) });
-      }
+      void answer(response, () => node.behaviour.action?.(action, body));
     },
   );
+}
+
+async function answer(response: AdminResponse, ask: () => unknown): Promise<void> {
+  try {
+    response.json((await ask()) ?? {});
+  } catch (error) {
+    response.status(error instanceof UnavailableError ? 503 : 400).json({ message: messageOf(error) });
+  }
 }
 
 /** A form on another page can post to a local address, but not as JSON without being asked first (CORS). */

@@ -39,6 +39,7 @@ export interface RedNode {
 export interface AdminRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly body: unknown;
+  readonly query: Readonly<Record<string, unknown>>;
   readonly headers: Readonly<Record<string, string | undefined>>;
 }
 
@@ -60,7 +61,7 @@ export interface Red {
     getNode(id: string): RedNode | null | undefined;
   };
   readonly events: EventEmitter;
-  readonly settings: Readonly<Record<string, unknown>>;
+  readonly settings: { readonly userDir: string };
   readonly util: {
     /** An environment variable as a node sees it: its group's, its tab's, then the process's. */
     getSetting(node: RedNode, name: string): unknown;

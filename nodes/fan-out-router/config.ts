@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import type { PaletteEntry } from '../adapter/palette.js';
+import { deadLetters } from '../dead-letter-queue/config.js';
 
 const condition = Type.Object({
   property: Type.String({
@@ -89,6 +90,7 @@ export const config = Type.Object({
     minimum: 3,
     ui: { control: 'hidden' },
   }),
+  deadLetters,
 });
 
 export type Config = Static<typeof config>;

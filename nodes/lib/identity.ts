@@ -3,11 +3,33 @@ import { createHash, randomBytes } from 'node:crypto';
 /** The MQTT 5 user property that carries a message's identity. */
 export const MESSAGE_ID = 'message-id';
 
-/** A UUIDv7: 48 bits of Unix time in milliseconds, then random bits (RFC 9562, section 5.7). */
-export function uuidv7(nowMs: number): string {
+/**
+ * A UUIDv7: 48 bits of Unix time in milliseconds, then random bits (RFC 9562, section 5.7).
+ *
+ * @param counter - from 0 to 4,095: takes the place of the first random bits, to order those of one millisecond (section 6.2)
+ */
+export function uuidv7(nowMs: number, counter?: number): string {
   const bytes = randomBytes(16);
   bytes.writeUIntBE(nowMs, 0, 6);
+  if (counter !== undefined) bytes.writeUInt16BE(counter, 6);
   return format(bytes, 7);
+}
+
+/** UUIDv7s each of which is greater than the one before, also where the clock goes back. */
+export class OrderedIds {
+  #ms = 0;
+  #counter = 0;
+
+  next(nowMs: number): string {
+    if (nowMs > this.#ms) {
+      this.#ms = nowMs;
+      this.#counter = 0;
+    } else if (++this.#counter > 0xfff) {
+      this.#ms++;
+      this.#counter = 0;
+    }
+    return uuidv7(this.#ms, this.#counter);
+  }
 }
 
 /** A UUIDv5: the same for the same namespace and name (RFC 9562, section 5.5). */

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import type { PaletteEntry } from '../adapter/palette.js';
+import { deadLetters } from '../dead-letter-queue/config.js';
 
 const mappingRow = Type.Object({
   field: Type.String({
@@ -179,6 +180,7 @@ export const config = Type.Object({
     maximum: 1_000_000,
     ui: { icon: 'fa-tasks', unit: 'messages' },
   }),
+  deadLetters,
 });
 
 export type Config = Static<typeof config>;

@@ -1,9 +1,9 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AnyBulkWriteOperation, IndexDirection } from 'mongodb';
+import { batchClock } from '../adapter/batch-clock.js';
 import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
 import { backoffDelay } from '../lib/backoff.js';
-import { Batcher, type BatchClock } from '../lib/batch.js';
+import { Batcher } from '../lib/batch.js';
 import { ConfigError, describeValue, messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import { templateScope } from '../lib/scope.js';
@@ -90,7 +90,7 @@ export class MongoSink implements Behaviour {
         ...(this.#ordered ? { maxInFlightPerGroup: 1 } : {}),
         maxQueue: config.maxQueue,
       },
-      systemClock(),
+      batchClock(),
       (entries, collection) => this.#write(entries, collection),
     );
     this.#forget = store.onState(() => this.#show());
@@ -297,19 +297,6 @@ function closedError(): UnavailableError {
   return new UnavailableError('expected the server to take the document before the node was closed, got no answer', {
     code: 'closed',
   });
-}
-
-/** What follows from a batch belongs to no message: it runs outside of the asynchronous context of the one that started it. */
-function systemClock(): BatchClock {
-  const detached = AsyncLocalStorage.snapshot();
-  return {
-    now: () => performance.now(),
-    soon: (run) => void setImmediate(() => detached(run)),
-    later: (run, milliseconds) => {
-      const timer = setTimeout(() => detached(run), milliseconds);
-      return () => clearTimeout(timer);
-    },
-  };
 }
 
 function compileCollection(text: string): (scope: () => object) => string {

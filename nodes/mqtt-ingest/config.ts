@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import type { PaletteEntry } from '../adapter/palette.js';
+import { deadLetters } from '../dead-letter-queue/config.js';
 
 export const config = Type.Object({
   configVersion: Type.Literal(1, { default: 1, ui: { control: 'hidden' } }),
@@ -69,6 +70,7 @@ export const config = Type.Object({
     maximum: 65_535,
     ui: { icon: 'fa-tasks', unit: 'messages' },
   }),
+  deadLetters,
 });
 
 export type Config = Static<typeof config>;

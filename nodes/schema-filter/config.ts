@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import type { PaletteEntry } from '../adapter/palette.js';
+import { deadLetters } from '../dead-letter-queue/config.js';
 
 export const config = Type.Object({
   configVersion: Type.Literal(1, { default: 1, ui: { control: 'hidden' } }),
@@ -18,6 +19,7 @@ export const config = Type.Object({
     default: 'payload',
     ui: { icon: 'fa-ellipsis-h' },
   }),
+  deadLetters,
 });
 
 export type Config = Static<typeof config>;
