@@ -53,6 +53,13 @@ export const config = Type.Object({
       ui: { icon: 'fa-file-code-o' },
     },
   ),
+  strict: Type.Boolean({
+    title: 'Strict JSON',
+    description:
+      'Whether JSON must be I-JSON (RFC 7493): also refuses an object with one name twice, of which all but the last would be lost, and half of a surrogate pair.',
+    default: false,
+    ui: { icon: 'fa-balance-scale', when: { field: 'decode', is: ['json'] } },
+  }),
   identity: Type.Optional(
     Type.String({
       title: 'Identity',

@@ -1,16 +1,16 @@
-import { messageOf, RejectedError } from '../lib/errors.js';
-
-export type Decoding = 'json' | 'text' | 'buffer';
+import { RejectedError } from '../lib/errors.js';
+import { parseJson } from '../lib/json.js';
+import type { Config } from './config.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * The payload of a PUBLISH as what the flow works with.
  *
- * @throws RejectedError `invalid-utf8`, `invalid-json`
+ * @throws RejectedError `invalid-utf8`; for JSON as `parseJson` does
  */
-export function decodePayload(payload: Buffer, decoding: Decoding): unknown {
-  if (decoding === 'buffer') return payload;
+export function decodePayload(payload: Buffer, decode: Config['decode'], strict: boolean): unknown {
+  if (decode === 'buffer') return payload;
   let text: string;
   try {
     text = utf8.decode(payload);
@@ -20,13 +20,6 @@ export function decodePayload(payload: Buffer, decoding: Decoding): unknown {
       cause: error,
     });
   }
-  if (decoding === 'text') return text;
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    throw new RejectedError(`expected JSON, got ${payload.length} bytes that are not: ${messageOf(error)}`, {
-      code: 'invalid-json',
-      cause: error,
-    });
-  }
+  if (decode === 'text') return text;
+  return parseJson(text, strict);
 }

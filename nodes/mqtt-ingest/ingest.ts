@@ -53,7 +53,8 @@ export class MqttIngest implements Behaviour {
     const receivedAt = Date.now();
     const message = this.#toMessage(publish, receivedAt);
     try {
-      message.payload = decodePayload(publish.payload, this.#context.config.decode);
+      const { decode, strict } = this.#context.config;
+      message.payload = decodePayload(publish.payload, decode, strict);
       message.identity ??= this.#identity?.render(templateScope(message)) ?? uuidv7(receivedAt);
       this.#context.send(message, 0);
     } catch (error) {

@@ -50,12 +50,16 @@ describe('mqtt-ingest', () => {
     }
 
     for (const [decode, given, code, sentence] of [
-      ['json', '{"value":', 'invalid-json', /^expected JSON, got 9 bytes that are not: /],
-      ['json', '', 'invalid-json', /^expected JSON, got 0 bytes that are not: /],
+      ['json', '{"value":', 'invalid-json', /^expected JSON, got 9 characters that are not: /],
+      ['json', '', 'invalid-json', /^expected JSON, got 0 characters that are not: /],
+      ['json', '{"n":9007199254740993}', 'unsafe-integer', /^\/n: expected an integer .*, got 9007199254740993$/],
+      ['json', '{"n":1e999}', 'number-range', /^\/n: expected a number that a double holds, got 1e999$/],
+      ['json', '{"__proto__":{}}', 'proto-name', /^\/__proto__: expected no property of the name __proto__, got one$/],
+      ['json', '['.repeat(9_999) + ']'.repeat(9_999), 'too-deep', /^expected JSON with at most 100 levels, got more$/],
       ['json', Buffer.from([0xc3, 0x28]), 'invalid-utf8', /^expected UTF-8, got 2 bytes that are not$/],
       ['text', Buffer.from([0xed, 0xa0, 0x80]), 'invalid-utf8', /^expected UTF-8, got 3 bytes that are not$/],
     ] as const) {
-      it(`sends ${JSON.stringify(given)}, which is no ${decode}, to its second output as it came, and goes on`, async () => {
+      it(`sends ${JSON.stringify(given).slice(0, 40)}, which is no ${decode}, to its second output as it came, and goes on`, async () => {
         const client = await ready({ decode, name: 'in' });
         await client.publish('device/bad', given);
         await client.publish('device/good', '1');
@@ -70,6 +74,15 @@ describe('mqtt-ingest', () => {
       });
     }
 
+    it('with strict JSON takes no object that has a name twice', async () => {
+      const client = await ready({ strict: true });
+      for (const payload of ['{"value":1,"value":2}', '{"value":1}']) await client.publish('device/7', payload);
+      const [[bad], [good]] = await Promise.all([flows.arrived('rejected'), flows.arrived('out')]);
+      assert.equal(bad?.rejection?.message, '/value: expected each name once, got it twice');
+      assert.deepEqual([bad.rejection.code, bad.rejection['path']], ['duplicate-name', '/value']);
+      assert.deepEqual(good?.payload, { value: 1 });
+    });
+
     it('gives what it cannot decode to a Catch node, once, where the second output is not wired', async () => {
       const client = await ready({ wires: [['out'], []] });
       for (const payload of ['{', '1']) await client.publish('device/7', payload);
@@ -77,7 +90,7 @@ describe('mqtt-ingest', () => {
       const caught = await flows.arrived('caught');
       assert.equal(caught.length, 1);
       const { message, source } = caught[0]?.['error'] as { message: string; source: { id: string } };
-      assert.match(message, /expected JSON, got 1 bytes/);
+      assert.match(message, /expected JSON, got 1 characters/);
       assert.equal(source.id, 'ingest');
     });
 
