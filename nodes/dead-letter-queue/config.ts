@@ -19,9 +19,10 @@ export const config = Type.Object({
   folder: Type.Optional(
     Type.String({
       title: 'Folder',
-      description: 'An absolute path. Empty: `dead-letters` in the user folder of Node-RED.',
+      description:
+        'An absolute path. Empty: `dead-letters` in the user folder of Node-RED. With MongoDB it takes the letters that the collection refuses.',
       pattern: '^(/|[A-Za-z]:[/\\\\])',
-      ui: { icon: 'fa-folder-o', placeholder: 'dead-letters', when: { field: 'place', is: ['folder'] } },
+      ui: { icon: 'fa-folder-o', placeholder: 'dead-letters' },
     }),
   ),
   connection: Type.Optional(

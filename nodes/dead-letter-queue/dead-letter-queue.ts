@@ -7,6 +7,7 @@ import { LetterCollection } from './letter-collection.js';
 import { LetterFolder } from './letter-folder.js';
 import { DeadLetterQueue } from './queue.js';
 import type { LetterStore } from './store.js';
+import { WithFallback } from './with-fallback.js';
 
 export default defineNode({
   type: DeadLetters.nodeType,
@@ -17,8 +18,8 @@ export default defineNode({
 function storeOf(context: NodeContext<Config, unknown>): LetterStore {
   const { userDir, instance, runId } = context;
   const { place, folder, connection, collection } = context.config;
-  if (place === 'folder') {
-    return new LetterFolder(folder ?? join(userDir, 'dead-letters'), `${instance}.${runId.slice(0, 8)}`);
-  }
-  return new LetterCollection(context.use(connection ?? '', MongoConnection, '/connection'), collection);
+  const inFolder = new LetterFolder(folder ?? join(userDir, 'dead-letters'), `${instance}.${runId.slice(0, 8)}`);
+  if (place === 'folder') return inFolder;
+  const mongo = context.use(connection ?? '', MongoConnection, '/connection');
+  return new WithFallback(new LetterCollection(mongo, collection), inFolder);
 }

@@ -258,7 +258,10 @@ describe('dead letters', () => {
       it('are documents that are found by reason, node and time, whatever names the message holds', async () => {
         await nodeRed.load(entries, [
           { id: 'connection', type: 'mongo-connection', uri: server().url, database: 'letters', configVersion: 1 },
-          ...flow({ deadLetters: 'queue' }, { place: 'mongodb', connection: 'connection', collection: 'dead' }),
+          ...flow(
+            { deadLetters: 'queue' },
+            { ...inFolder(), place: 'mongodb', connection: 'connection', collection: 'dead' },
+          ),
         ]);
         const strange = JSON.parse('{"$set":{"a.b":1},"__proto__":1,"":[]}') as object;
         const before = new Date(Date.now() - 60_000);
@@ -281,6 +284,18 @@ describe('dead letters', () => {
         assert.equal(found.length, 2);
         const { letters = [] } = (await ask('queue/letters')).body;
         assert.deepEqual(letters.map(message), [{ payload: strange, $where: 1 }, reading]);
+
+        // MongoDB has no documents of this size: it goes to the folder, and is listed with the others.
+        const huge = 'x'.repeat(17 * 1024 * 1024);
+        const third = shows(/^3 kept/);
+        nodeRed.send('filter', { payload: huge });
+        await third;
+        assert.equal(message(kept()[0] as DeadLetter)['payload'], huge);
+        const listed = (await ask('queue/letters?count=2')).body.letters ?? [];
+        assert.deepEqual(
+          listed.map(message).map(({ payload }) => payload === huge),
+          [true, false],
+        );
       });
     });
   }
@@ -298,7 +313,7 @@ describe('dead letters', () => {
           writeTimeout: 1_000,
           configVersion: 1,
         },
-        ...flow({ deadLetters: 'queue' }, { place: 'mongodb', connection: 'connection' }),
+        ...flow({ deadLetters: 'queue' }, { ...inFolder(), place: 'mongodb', connection: 'connection' }),
       ]);
       await store.halt();
       const away = shows(/waiting;/);
@@ -317,7 +332,7 @@ describe('dead letters', () => {
   });
 
   it('without a place to go are a setting that is wrong', async () => {
-    await nodeRed.load(entries, flow({ deadLetters: 'gone' }, { place: 'mongodb' }));
+    await nodeRed.load(entries, flow({ deadLetters: 'gone' }, { ...inFolder(), place: 'mongodb' }));
     const logged = nodeRed.logged().join('\n');
     assert.match(logged, /\/connection: expected a node of type mongo-connection, got nothing/);
     assert.match(logged, /\/deadLetters: expected a node of type dead-letter-queue, got none with this id/);

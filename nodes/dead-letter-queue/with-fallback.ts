@@ -1,0 +1,41 @@
+import type { DeadLetter } from '../lib/dead-letter.js';
+import { RejectedError } from '../lib/errors.js';
+import type { LetterStore } from './store.js';
+
+/** What one store refuses (MongoDB: a letter over 16 MB) goes to another. */
+export class WithFallback implements LetterStore {
+  readonly place: string;
+  readonly #first: LetterStore;
+  readonly #second: LetterStore;
+
+  constructor(first: LetterStore, second: LetterStore) {
+    this.place = first.place;
+    this.#first = first;
+    this.#second = second;
+  }
+
+  async append(letters: readonly DeadLetter[]): ReturnType<LetterStore['append']> {
+    const failures = new Map(await this.#first.append(letters));
+    const refused = [...failures].filter(([, failure]) => failure instanceof RejectedError).map(([index]) => index);
+    if (refused.length === 0) return failures;
+    const again = await this.#second.append(letters.filter((_letter, index) => refused.includes(index)));
+    for (const [place, index] of refused.entries()) {
+      const failure = again.get(place);
+      if (failure === undefined) failures.delete(index);
+      else failures.set(index, failure);
+    }
+    return failures;
+  }
+
+  async last(count: number): Promise<DeadLetter[]> {
+    const both = await Promise.all([this.#first.last(count), this.#second.last(count)]);
+    return both
+      .flat()
+      .sort((a, b) => (a.id < b.id ? 1 : -1))
+      .slice(0, count);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#first.close(), this.#second.close()]);
+  }
+}
