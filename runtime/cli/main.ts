@@ -5,6 +5,7 @@ import { UserError } from '../launcher/user-error.js';
 import { passwordCommand } from './password.js';
 import { simulateCommand } from './simulate.js';
 import { startCommand } from './start.js';
+import { statusCommand } from './status.js';
 import { storeCommand } from './store.js';
 
 /** Exit codes: 0 done; 1 a mistake that the sentence names, or something that went wrong; 2 a wrong option. */
@@ -17,6 +18,7 @@ const program = new Command('sluice')
   .version(manifest.version)
   .showHelpAfterError('(sluice --help shows the commands and their options)')
   .addCommand(startCommand())
+  .addCommand(statusCommand())
   .addCommand(simulateCommand())
   .addCommand(storeCommand())
   .addCommand(passwordCommand());

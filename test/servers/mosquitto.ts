@@ -43,7 +43,7 @@ export async function startMosquitto(): Promise<Mosquitto> {
 
 /** Mosquitto on a free port and an empty folder. Throws `ServerMissing`. */
 export async function startOwnMosquitto(options: MosquittoOptions = {}): Promise<OwnMosquitto> {
-  const command = await program();
+  const command = await mosquittoProgram();
   const directory = await mkdtemp(join(tmpdir(), 'sluice-mosquitto-'));
   const port = await freePort();
   const configuration = join(directory, 'mosquitto.conf');
@@ -70,7 +70,8 @@ export async function startOwnMosquitto(options: MosquittoOptions = {}): Promise
   };
 }
 
-async function program(): Promise<string> {
+/** Where the broker's program is. Throws `ServerMissing`. */
+export async function mosquittoProgram(): Promise<string> {
   const found = await findOnPath('mosquitto');
   if (found !== undefined) return found;
   try {

@@ -43,11 +43,15 @@ export async function startVersitygw(): Promise<Versitygw> {
   return { url: given, credentials, env: asEnvironment(credentials), stop: () => Promise.resolve() };
 }
 
-/** versitygw from the PATH, else built by Go, on a free port and an empty folder. Throws `ServerMissing`. */
+/** The program: from the PATH, else built by Go. Throws `ServerMissing`. */
+export async function versitygwProgram(): Promise<string> {
+  const package_ = 'github.com/versity/versitygw/cmd/versitygw';
+  return (await findOnPath('versitygw')) ?? goTool({ name: 'versitygw', package: package_, version: VERSION });
+}
+
+/** versitygw on a free port and an empty folder. Throws `ServerMissing`. */
 export async function startOwnVersitygw(): Promise<OwnVersitygw> {
-  const command =
-    (await findOnPath('versitygw')) ??
-    (await goTool({ name: 'versitygw', package: 'github.com/versity/versitygw/cmd/versitygw', version: VERSION }));
+  const command = await versitygwProgram();
   const directory = await mkdtemp(join(tmpdir(), 'sluice-versitygw-'));
   const data = join(directory, 'data');
   const metadata = join(directory, 'metadata');

@@ -1,0 +1,34 @@
+# One image: the runtime with the palette. Data, flows and secrets are in /data.
+FROM node:24-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+COPY runtime/package.json runtime/
+# The node of the lock file is for machines with an older one; scripts would fetch it.
+RUN npm ci --ignore-scripts
+COPY . .
+RUN npm run build && npm prune --omit=dev --ignore-scripts
+
+FROM node:24-bookworm-slim
+LABEL org.opencontainers.image.title="Sluice" \
+      org.opencontainers.image.description="IoT data pipelines on Node-RED that do not lose data" \
+      org.opencontainers.image.licenses="Apache-2.0"
+WORKDIR /app
+COPY --from=build /app/package.json /app/README.md /app/LICENSE ./
+COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/dist dist
+COPY --from=build /app/examples examples
+COPY --from=build /app/flows flows
+COPY --from=build /app/runtime/package.json runtime/
+COPY --from=build /app/runtime/bin runtime/bin
+COPY --from=build /app/runtime/dist runtime/dist
+RUN mkdir /data && chown node:node /data
+USER node
+ENV NODE_ENV=production
+VOLUME /data
+EXPOSE 1880
+HEALTHCHECK --interval=15s --timeout=10s --start-period=30s --retries=3 \
+  CMD ["node", "/app/runtime/bin/sluice.js", "status", "--user-dir", "/data"]
+# It ends on SIGTERM when what is under way is stored: give it more than Docker's 10 s (stop_grace_period).
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["node", "/app/runtime/bin/sluice.js"]
+CMD ["start", "--user-dir", "/data", "--host", "0.0.0.0"]
