@@ -44,6 +44,8 @@ export function useNodeRed() {
     unload: async (): Promise<void> => {
       await helper.unload();
     },
+    /** Settings of the runtime, from the next load on. */
+    settings: (values: Readonly<Record<string, unknown>>): void => void helper.settings(values as never),
     node,
     /** Hands a message to a node's input. */
     send: (id: string, message: Message): void => node(id).receive(message),

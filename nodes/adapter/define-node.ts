@@ -1,10 +1,11 @@
 import type { Static, TSchema } from 'typebox';
 import { Counters } from '../lib/counters.js';
 import { ConfigError, messageOf, RejectedError } from '../lib/errors.js';
+import type { JsonataEngine } from '../lib/jsonata.js';
 import type { Message, Rejection } from '../lib/message.js';
 import { compileSettings, type SettingsSchema } from '../lib/settings.js';
 import { Instance, type RunningNode } from './instance.js';
-import type { NodeDefinitionInFlow, Red, RedNode } from './red.js';
+import { jsonataOf, projectFolder, type NodeDefinitionInFlow, type Red, type RedNode } from './red.js';
 import { StatusLine, type StatusLevel, type StatusText } from './status.js';
 
 /** Sends one message to one or several outputs. Several at once, because Node-RED then copies it for all but the first. */
@@ -51,6 +52,10 @@ export interface NodeContext<Config, Credentials> {
   readonly counters: Counters;
   /** Aborted when the node begins to close. */
   readonly closing: AbortSignal;
+  /** The folder of the active project, where projects are on, else the user folder: where a flow's files are. */
+  readonly projectFolder: string | undefined;
+  /** Makes a JSONata expression with Node-RED's functions for it. @throws what JSONata says of it */
+  readonly jsonata: JsonataEngine;
   /** Sends a message that this node is the source of. */
   readonly send: Send;
   /**
@@ -178,6 +183,8 @@ export function defineNode<C extends TSchema, K extends TSchema>(
           runId: instance.runId,
           counters,
           closing: closing.signal,
+          projectFolder: projectFolder(red),
+          jsonata: jsonataOf(red, node),
           send: outlet((messages) => node.send(messages)),
           reject: (message, error) => {
             if (
@@ -255,7 +262,12 @@ export function defineNode<C extends TSchema, K extends TSchema>(
 
       function finish(done: (error?: Error) => void, error?: Error): void {
         open--;
-        done(error);
+        try {
+          done(error);
+        } catch (cause) {
+          // Node-RED copies what has failed for each Catch node, and thrown on from here this would end the process.
+          log('error', 'could not report a failed message', { error: messageOf(error), reason: messageOf(cause) });
+        }
       }
 
       function fail(message: Message, error: unknown, send: Send, done: (error?: Error) => void): void {
@@ -274,10 +286,19 @@ export function defineNode<C extends TSchema, K extends TSchema>(
         if (rejectedOutput === undefined || (node.wires[rejectedOutput]?.length ?? 0) === 0) return false;
         // A copy: the message may be on its way by other outputs, and Node-RED copies within one send only.
         send(
-          { ...red.util.cloneMessage(message), rejection: rejectionOf(error, { id: node.id, type, name }) },
+          { ...copyOf(message), rejection: rejectionOf(error, { id: node.id, type, name }) },
           rejectedOutput,
         );
         return true;
+      }
+
+      function copyOf(message: Message): Message {
+        try {
+          return red.util.cloneMessage(message);
+        } catch (error) {
+          if (!(error instanceof RangeError)) throw error;
+          return message; // too deep for the stack, so for whoever else would copy it
+        }
       }
 
       node.on('close', (_removed, done) => {
