@@ -285,10 +285,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(
         counters.add('rejected', 1, error.code);
         if (rejectedOutput === undefined || (node.wires[rejectedOutput]?.length ?? 0) === 0) return false;
         // A copy: the message may be on its way by other outputs, and Node-RED copies within one send only.
-        send(
-          { ...copyOf(message), rejection: rejectionOf(error, { id: node.id, type, name }) },
-          rejectedOutput,
-        );
+        send({ ...copyOf(message), rejection: rejectionOf(error, { id: node.id, type, name }) }, rejectedOutput);
         return true;
       }
 

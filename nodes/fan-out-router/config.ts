@@ -81,7 +81,6 @@ const rule = Type.Object({
       description:
         'An expression over the message that is true or false: `payload.value > 28 and $contains(topic, "north")`.',
       format: 'jsonata',
-      default: '',
       ui: {
         control: 'jsonata',
         placeholder: 'payload.value > 28',

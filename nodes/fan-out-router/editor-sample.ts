@@ -21,7 +21,9 @@ export function showVerdicts(form: OpenForm): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const show = async (): Promise<void> => {
     const mine = ++latest;
-    const lines = await linesFor(form.read('rules') as Rule[], form.read('sample') as string, isFirst());
+    const sample = form.read('sample');
+    if (typeof sample !== 'string') return; // the form has been closed
+    const lines = await linesFor(form.read('rules') as Rule[], sample, isFirst());
     if (mine !== latest) return; // the form has changed since
     list.empty();
     for (const { look, text } of lines) $('<li>').addClass(`sluice-verdict-${look}`).text(text).appendTo(list);

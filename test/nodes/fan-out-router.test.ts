@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { Instance } from '../../nodes/adapter/instance.js';
+import type { Red } from '../../nodes/adapter/red.js';
 import fanOutRouter from '../../nodes/fan-out-router/fan-out-router.js';
 import type { Message } from '../../nodes/lib/message.js';
 import { useNodeRed, type FlowNode } from '../node-red.js';
@@ -177,14 +179,20 @@ describe('fan-out-router', () => {
       'jsonata-limit',
       /rule "bad": expected at most 500 levels of evaluation, got none/,
     ],
-    ['($f := function($n) { $f($n + 1) }; $f(1) > 0)', 'jsonata-limit', /rule "bad": expected an answer within 1000 ms/],
+    [
+      '($f := function($n) { $f($n + 1) }; $f(1) > 0)',
+      'jsonata-limit',
+      /rule "bad": expected an answer within 1000 ms/,
+    ],
     ['$contains(payload.evil, /^(a+)+$/)', 'no match', /^$/],
   ];
   for (const [expression, code, sentence] of failing) {
     it(`answers ${expression} on a value that it cannot take, and the others go on`, async () => {
       await nodeRed.load([fanOutRouter], flow([jsonata('bad', expression), hot, { name: 'all' }]));
       const [error, other] = [nodeRed.messages('error'), nodeRed.messages('all')];
-      nodeRed.send('router', { payload: { value: code === 'no match' ? 'high' : 'high', evil: `${'a'.repeat(1_000)}!` } });
+      nodeRed.send('router', {
+        payload: { value: code === 'no match' ? 'high' : 'high', evil: `${'a'.repeat(1_000)}!` },
+      });
       await other;
       const { rejection } = (await error)[0] ?? {};
       if (code === 'no match') {
@@ -198,7 +206,10 @@ describe('fan-out-router', () => {
   }
 
   it('keeps the order of messages: none overtakes one that waits for an expression', async () => {
-    await nodeRed.load([fanOutRouter], flow([jsonata('slow', '$count([1..payload.work]) >= 0 and payload.work > 0'), all]));
+    await nodeRed.load(
+      [fanOutRouter],
+      flow([jsonata('slow', '$count([1..payload.work]) >= 0 and payload.work > 0'), all]),
+    );
     const got = nodeRed.messages('all', 50);
     for (let index = 0; index < 50; index++) {
       nodeRed.send('router', { payload: { index, work: index % 3 === 0 ? 2_000 : 0 } });
@@ -228,11 +239,16 @@ describe('fan-out-router', () => {
     assert.deepEqual(await outputsOf([off], { payload: { value: 3 } }), ['no match']);
     assert.deepEqual(await outputsOf([off], { payload: { value: 'high' } }), ['no match'], 'it cannot fail');
     assert.deepEqual(await outputsOf([{ ...jsonata('j', 'true'), enabled: false }], { payload: 1 }), []);
-    await nodeRed.load([fanOutRouter], flow([off]));
+    let red: Red | undefined;
+    await nodeRed.load([(runtime) => fanOutRouter((red = runtime))], flow([off]));
     const shown = nodeRed.status('router', /hot off/);
     nodeRed.send('router', { payload: { value: 30 } });
     await shown;
-    assert.deepEqual(instance().nodes.get('router')?.counters.snapshot(), { received: 1, 'switched-off': 1, 'switched-off{hot}': 1 });
+    assert.deepEqual(red && Instance.of(red).nodes.get('router')?.counters.snapshot(), {
+      received: 1,
+      'switched-off': 1,
+      'switched-off{hot}': 1,
+    });
   });
 
   it('matches patterns in linear time, and refuses those that cannot be', async () => {

@@ -119,7 +119,9 @@ export function definition({ config, credentials, palette }: Descriptor, extensi
     return {
       value: defaultOf(field),
       // Node-RED takes a sentence only from a function of two parameters.
-      validate(this: EditorNode, value: unknown, _options: unknown): true | string {
+      validate(this: EditorNode, given: unknown, _options: unknown): true | string {
+        // A flow that was made before there was this field has none.
+        const value = given === undefined ? defaultOf(field) : given;
         return check(Array.isArray(value) ? fillRows(field, value, this) : value) ?? true;
       },
     };
@@ -163,7 +165,9 @@ export function definition({ config, credentials, palette }: Descriptor, extensi
       const value = typeof node[name] === 'string' ? node[name] : '';
       editors.push({ name, editor: RED.editor.createEditor({ id: `${prefix}${name}-editor`, mode, value }) });
     } else if (isChoice(field) && field.ui?.control !== 'hidden') {
-      drawChoice($(`#${prefix}${name}`), field);
+      const input = $(`#${prefix}${name}`);
+      if (node[name] === undefined) input.val(String(defaultOf(field)));
+      drawChoice(input, field);
     }
   }
 

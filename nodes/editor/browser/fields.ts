@@ -92,7 +92,7 @@ function drawGroup(parent: Query, schema: FieldSchema, value: unknown, slots: Sl
   const cells = Object.entries(schema.properties ?? {}).map(([name, field]) => {
     const complex = field.type === 'array' || field.type === 'object';
     const cell = $('<div class="sluice-cell">')
-      .addClass(complex || field.ui?.control === 'jsonata' ? 'sluice-cell-wide' : 'sluice-cell-short')
+      .addClass(`sluice-cell-${widthOf(field)}`)
       .attr('title', (field.description ?? '').replaceAll('`', ''))
       .appendTo(group);
     $('<label>')
@@ -125,21 +125,29 @@ function drawGroup(parent: Query, schema: FieldSchema, value: unknown, slots: Sl
   };
 }
 
+function widthOf({ type, ui }: FieldSchema): 'wide' | 'node' | 'short' {
+  if (type === 'array' || type === 'object' || ui?.control === 'jsonata') return 'wide';
+  return ui?.control === 'node' ? 'node' : 'short';
+}
+
 function drawScalar(parent: Query, schema: FieldSchema, value: unknown, required: boolean): FieldReader {
   const input = $('<input type="text">')
     .attr('placeholder', schema.ui?.placeholder ?? '')
     .val(textOf(value))
     .appendTo(parent);
   if (isChoice(schema)) drawChoice(input, schema);
-  if (schema.ui?.control === 'jsonata') input.typedInput({ types: ['jsonata'], default: 'jsonata' });
+  const isExpression = schema.ui?.control === 'jsonata';
+  if (isExpression) input.typedInput({ types: ['jsonata'], default: 'jsonata' });
+  // A typed input hands on what is typed only when it is left.
+  const text = (): string => (isExpression ? input.typedInput('value') : input.val());
   const check = fieldCheck(schema, required);
   const mark = (): void => {
-    const problem = check(input.val());
+    const problem = check(text());
     input.toggleClass('input-error', problem !== undefined).attr('title', problem ?? '');
   };
   input.on('change', mark).on('input', mark);
   mark();
-  return Object.assign(() => typed(schema, input.val()), { input });
+  return Object.assign(() => typed(schema, text()), { input });
 }
 
 /** A choice of constants, or a variable that will hold one of them. */
