@@ -45,7 +45,9 @@ export function useNodeRed() {
       await helper.unload();
     },
     /** Settings of the runtime, from the next load on. */
-    settings: (values: Readonly<Record<string, unknown>>): void => void helper.settings(values as never),
+    settings(values: Record<string, unknown>): void {
+      helper.settings(values);
+    },
     node,
     /** Hands a message to a node's input. */
     send: (id: string, message: Message): void => node(id).receive(message),

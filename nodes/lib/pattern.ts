@@ -163,6 +163,7 @@ function asRe2(source: string): string {
     else if (part === '\\s') return inClass ? SPACES : `[${SPACES}]`;
     else if (part === '\\S') return inClass ? OTHERS : `[${OTHERS}]`;
     else if (part === '\\-') return '\\x2d';
+    else if (part === '\\k') throw new Error('invalid escape sequence: `\\k`'); // RE2JS would take it for a k
     return part;
   });
 }
