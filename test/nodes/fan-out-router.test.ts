@@ -184,21 +184,14 @@ describe('fan-out-router', () => {
       'jsonata-limit',
       /rule "bad": expected an answer within 1000 ms/,
     ],
-    ['$contains(payload.evil, /^(a+)+$/)', 'no match', /^$/],
   ];
   for (const [expression, code, sentence] of failing) {
     it(`answers ${expression} on a value that it cannot take, and the others go on`, async () => {
       await nodeRed.load([fanOutRouter], flow([jsonata('bad', expression), hot, { name: 'all' }]));
       const [error, other] = [nodeRed.messages('error'), nodeRed.messages('all')];
-      nodeRed.send('router', {
-        payload: { value: code === 'no match' ? 'high' : 'high', evil: `${'a'.repeat(1_000)}!` },
-      });
+      nodeRed.send('router', { payload: { value: 'high' } });
       await other;
       const { rejection } = (await error)[0] ?? {};
-      if (code === 'no match') {
-        assert.equal(rejection?.['rule'], 'hot', 'the pattern is answered in linear time; only the rows fail');
-        return;
-      }
       assert.equal(rejection?.code, code);
       assert.match(rejection.message, sentence);
       assert.equal(rejection['rule'], 'bad');
@@ -206,13 +199,10 @@ describe('fan-out-router', () => {
   }
 
   it('keeps the order of messages: none overtakes one that waits for an expression', async () => {
-    await nodeRed.load(
-      [fanOutRouter],
-      flow([jsonata('slow', '$count([1..payload.work]) >= 0 and payload.work > 0'), all]),
-    );
+    await nodeRed.load([fanOutRouter], flow([jsonata('slow', '$sum([1..payload.work].($ + 1)) > 0'), all]));
     const got = nodeRed.messages('all', 50);
     for (let index = 0; index < 50; index++) {
-      nodeRed.send('router', { payload: { index, work: index % 3 === 0 ? 2_000 : 0 } });
+      nodeRed.send('router', { payload: { index, work: index % 3 === 0 ? 200 : 0 } });
     }
     const order = (await got).map(({ payload }) => (payload as { index: number }).index);
     assert.deepEqual(
@@ -256,7 +246,12 @@ describe('fan-out-router', () => {
       name: 'evil',
       conditions: [{ property: 'payload', comparison: 'matches', value: '^(a+)+$' }],
     };
-    assert.deepEqual(await outputsOf([evil], { payload: `${'a'.repeat(100_000)}!` }), ['no match']);
+    const payload = `${'a'.repeat(100_000)}!`;
+    assert.deepEqual(await outputsOf([evil], { payload }), ['no match']);
+    assert.deepEqual(await outputsOf([jsonata('evil', '$contains(payload, /^(a+)+$/)')], { payload }), ['no match']);
+    assert.deepEqual(await outputsOf([jsonata('good', '$count($match(payload, /(b|a)!/)) = 1')], { payload }), [
+      'good',
+    ]);
   });
 
   const refused: [rule: Rule, sentence: RegExp][] = [
