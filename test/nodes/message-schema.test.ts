@@ -109,6 +109,16 @@ describe('message-schema', () => {
     });
   }
 
+  it('does not take what every object has for a property of the payload', async () => {
+    const schema = { required: ['constructor'], properties: { toString: { type: 'string' } } };
+    await nodeRed.load(entries, flow({ schema: JSON.stringify(schema) }));
+    const got = Promise.all([nodeRed.messages('valid'), nodeRed.messages('rejected')]);
+    nodeRed.send('filter', { payload: JSON.parse('{"constructor":1}') as unknown });
+    nodeRed.send('filter', { payload: {} });
+    const [, [rejected]] = await got;
+    assert.match(rejected?.rejection?.message ?? '', /expected "constructor", got nothing/);
+  });
+
   const deep = (levels: number): object =>
     Array.from({ length: levels }).reduce<object>((inner) => ({ not: inner }), {});
   const refused: [what: string, schema: unknown, sentence: RegExp][] = [
