@@ -47,6 +47,12 @@ export class EditorPage {
     return this.page.locator(`[data-sluice-field="${name}"]`);
   }
 
+  /** Takes one of a choice's values, in a row of the form or a cell of a list. */
+  async choose(within: Locator, label: string): Promise<void> {
+    await within.locator('.red-ui-typedInput-option-trigger').click();
+    await this.page.locator('.red-ui-typedInput-options:visible a').getByText(label, { exact: true }).click();
+  }
+
   /** Drags a node from the palette to a place on the canvas. */
   async add(type: string, x: number, y: number): Promise<CanvasNode> {
     await this.palette(type).scrollIntoViewIfNeeded();
@@ -128,14 +134,36 @@ export class EditorPage {
   }
 
   /** The nodes that are marked as wrong, with the fields. */
-  async invalid(): Promise<unknown[]> {
+  async invalid(): Promise<(readonly [string, unknown])[]> {
     return this.page.evaluate(() => {
       const { nodes } = (globalThis as unknown as Editor).RED;
       const all: EditorNode[] = [];
       nodes.eachNode((node) => void all.push(node));
       nodes.eachConfig((node) => void all.push(node));
-      return all.filter(({ valid }) => !valid).map(({ type, validationErrors }) => [type, validationErrors]);
+      return all.filter(({ valid }) => !valid).map(({ type, validationErrors }) => [type, validationErrors] as const);
     });
+  }
+
+  /** The names of the config nodes that count a node as their user, each as often as they do. */
+  async users(node: CanvasNode): Promise<string[]> {
+    return this.page.evaluate((id) => {
+      const names: string[] = [];
+      (globalThis as unknown as Editor).RED.nodes.eachConfig(({ name, users }) => {
+        for (const user of users ?? []) if (user.id === id) names.push(name ?? '');
+      });
+      return names;
+    }, node.id);
+  }
+
+  /** Exports a node as the editor does, and imports that as a copy. @returns what was imported */
+  async importCopy(node: CanvasNode): Promise<Record<string, unknown>[]> {
+    return this.page.evaluate((id) => {
+      const { nodes } = (globalThis as unknown as Editor).RED;
+      const exported = nodes.createExportableNodeSet([nodes.node(id)]);
+      const importMap = Object.fromEntries(exported.map((one) => [one['id'] as string, 'copy']));
+      const { nodes: imported } = nodes.import(exported, { generateIds: true, importMap });
+      return imported.map((one) => nodes.convertNode(one, false));
+    }, node.id);
   }
 
   /** Trays slide, and the canvas is drawn again a frame after each change: a click in the middle of it goes astray. */
@@ -166,6 +194,9 @@ export class EditorPage {
 }
 
 interface EditorNode {
+  readonly id: string;
+  readonly name?: string;
+  readonly users?: readonly EditorNode[];
   readonly type: string;
   readonly valid: boolean;
   readonly validationErrors?: readonly string[];
@@ -177,7 +208,8 @@ interface Editor {
     readonly workspaces: { show(id: string): void };
     readonly nodes: {
       clear(): void;
-      import(flow: readonly object[]): void;
+      import(flow: readonly object[], options?: object): { nodes: EditorNode[] };
+      createExportableNodeSet(nodes: object[]): Record<string, unknown>[];
       filterNodes(filter: { type?: string }): { id: string }[];
       node(id: string): object;
       eachNode(visit: (node: EditorNode) => void): void;

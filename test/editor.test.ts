@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Locator } from 'playwright-core';
 import { EditorPage, type CanvasNode } from './editor-page.js';
 import { startChromium } from './servers/chromium.js';
 import { describeWithServer } from './servers/server.js';
@@ -138,6 +139,104 @@ describeWithServer('the editor', startChromium, (server) => {
       (kept as { name: string }[]).map(({ name }) => name),
       ['second', 'third', 'fourth'],
     );
+    assert.deepEqual(editor.errors, []);
+  });
+
+  it('shows in the form of a router which rules match the sample, as they change; a copy and a rule that is off', async function () {
+    this.timeout(60_000);
+    const router = await editor.add('fan-out-router', 150, 520);
+    await editor.openForm(router);
+    const rules = editor.row('rules');
+    const cell = (label: string): Locator => rules.locator(`.sluice-cell:has(> label:text-is("${label}"))`);
+    const verdicts = editor.page.locator('.sluice-verdicts');
+    const shown = (text: string): Promise<void> => verdicts.filter({ hasText: text }).waitFor();
+    await shown('→ all: matches');
+
+    await rules.locator('.sluice-copy').first().click();
+    const names = cell('Rule').locator('> input');
+    assert.equal(await names.count(), 2);
+    await shown('→ all 2: matches');
+    await names.nth(1).fill('hot');
+    await cell('If').nth(1).locator('.red-ui-editableList-addButton').click();
+    await editor.choose(cell('Comparison').last(), '>');
+    await cell('Value').last().locator('input').first().fill('28');
+    await shown('hot: does not match');
+    await cell('Value').last().locator('input').first().fill('true');
+    await shown('expected a number or a text to compare with, got boolean true');
+
+    await editor.choose(cell('Conditions').nth(1), 'JSONata');
+    const expression = cell('JSONata').nth(1).locator('input:visible');
+    await expression.fill('payload.value >');
+    await shown('expression: expected a JSONata expression, got "payload.value >": Unexpected end of expression');
+    await expression.fill('payload.value');
+    await shown('rule "hot": expected true, false or nothing, got number 22');
+    await expression.fill('payload.value = 22');
+    await shown('→ hot: matches');
+
+    await editor.choose(cell('On').first(), 'no');
+    await shown('all: matches, but is off');
+    await editor.closeForm();
+    const { rules: kept, sample } = await editor.exported(router);
+    assert.deepEqual(kept, [
+      { name: 'all', enabled: false, match: 'all', conditions: [] },
+      {
+        name: 'hot',
+        enabled: true,
+        match: 'jsonata',
+        conditions: [{ property: 'payload.value', comparison: 'gt', value: 'true' }],
+        expression: 'payload.value = 22',
+      },
+    ]);
+    assert.match(sample as string, /"value": 22/);
+    assert.deepEqual(editor.errors, []);
+  });
+
+  it('keeps the config nodes of rows: with their users, in an export, and with new ids in an import', async function () {
+    this.timeout(60_000);
+    const filter = await editor.add('schema-filter', 350, 520);
+    await editor.openForm(filter);
+    const rows = editor.row('schemas');
+    for (const [index, name] of ['first', 'second'].entries()) {
+      await rows.locator('.red-ui-editableList-addButton').click();
+      await rows.locator('.sluice-cell-short > input').nth(index).fill(`${name}/#`);
+      await editor.addConfig(`schema${index + 1}`, async () => {
+        await editor.configField('name').fill(name);
+      });
+    }
+    await editor.choose(editor.row('unmatched'), 'are rejected');
+    await editor.closeForm();
+    const saved = await editor.exported(filter);
+    assert.deepEqual(saved['schemas'], [
+      { topic: 'first/#', schema: 'schema1' },
+      { topic: 'second/#', schema: 'schema2' },
+    ]);
+    assert.deepEqual(await editor.users(filter), ['first', 'second']);
+    assert.deepEqual(
+      (await editor.invalid()).filter(([type]) => type === 'schema-filter'),
+      [],
+    );
+
+    // A copy of the second row, the first taken away: the second schema twice, and still one user; the first has none.
+    await editor.openForm(filter);
+    await rows.locator('.sluice-copy').nth(1).click();
+    await rows.locator('.red-ui-editableList-item-remove').nth(0).click();
+    await rows.locator('li.red-ui-editableList-item-deleting').waitFor({ state: 'detached' });
+    await editor.closeForm();
+    const changed = await editor.exported(filter);
+    assert.deepEqual(changed['schemas'], [
+      { topic: 'second/#', schema: 'schema2' },
+      { topic: 'second/#', schema: 'schema3' },
+    ]);
+    assert.equal(changed['schema1'], '');
+    assert.equal(changed['schema3'], changed['schema2']);
+    assert.deepEqual(await editor.users(filter), ['second']);
+
+    const copies = await editor.importCopy(filter);
+    const copy = copies.find(({ type }) => type === 'schema-filter');
+    const schema = copies.find(({ type }) => type === 'message-schema');
+    assert.equal(schema?.['name'], 'second');
+    assert.notEqual(schema['id'], changed['schema2']);
+    assert.equal(copy?.['schema2'], schema['id']);
     assert.deepEqual(editor.errors, []);
   });
 

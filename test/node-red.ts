@@ -44,6 +44,10 @@ export function useNodeRed() {
     unload: async (): Promise<void> => {
       await helper.unload();
     },
+    /** Settings of the runtime, from the next load on. */
+    settings(values: Record<string, unknown>): void {
+      helper.settings(values);
+    },
     node,
     /** Hands a message to a node's input. */
     send: (id: string, message: Message): void => node(id).receive(message),

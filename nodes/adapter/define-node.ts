@@ -1,15 +1,24 @@
 import type { Static, TSchema } from 'typebox';
 import { Counters } from '../lib/counters.js';
-import { deadLetter, DeadLetters, type Origin, reasonOf } from '../lib/dead-letter.js';
-import { ConfigError, messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
-import type { Message, Rejection } from '../lib/message.js';
+import { DeadLetters, type Origin } from '../lib/dead-letter.js';
+import { ConfigError, messageOf, type RejectedError } from '../lib/errors.js';
+import type { JsonataEngine } from '../lib/jsonata.js';
+import type { Message } from '../lib/message.js';
 import { compileSettings, type SettingsSchema } from '../lib/settings.js';
 import { Instance, type RunningNode } from './instance.js';
-import type { NodeDefinitionInFlow, Red, RedNode } from './red.js';
+import { jsonataOf, projectFolder, type NodeDefinitionInFlow, type Red, type RedNode } from './red.js';
+import { Refusals } from './refusals.js';
 import { StatusLine, type StatusLevel, type StatusText } from './status.js';
 
 /** Sends one message to one or several outputs. Several at once, because Node-RED then copies it for all but the first. */
 export type Send = (message: Message, ...outputs: number[]) => void;
+
+/** A constant sentence, and the fields that vary. */
+export type Log = (
+  level: 'info' | 'warn' | 'error',
+  sentence: string,
+  fields?: Readonly<Record<string, unknown>>,
+) => void;
 
 /** What a node does, without Node-RED. All of it is optional: a schema only has to be there. */
 export type Behaviour = object & BehaviourParts;
@@ -59,6 +68,10 @@ export interface NodeContext<Config, Credentials> {
   readonly counters: Counters;
   /** Aborted when the node begins to close. */
   readonly closing: AbortSignal;
+  /** The folder of the active project, where projects are on, else the user folder: where a flow's files are. */
+  readonly projectFolder: string | undefined;
+  /** Makes a JSONata expression with Node-RED's functions for it. @throws what JSONata says of it */
+  readonly jsonata: JsonataEngine;
   /** Sends a message that this node is the source of. */
   readonly send: Send;
   /**
@@ -67,12 +80,7 @@ export interface NodeContext<Config, Credentials> {
    */
   readonly reject: (message: Message, error: RejectedError) => void;
   readonly status: (level: StatusLevel, text: StatusText) => void;
-  /** A constant sentence, and the fields that vary. */
-  readonly log: (
-    level: 'info' | 'warn' | 'error',
-    sentence: string,
-    fields?: Readonly<Record<string, unknown>>,
-  ) => void;
+  readonly log: Log;
   /**
    * The behaviour of a config node, which stays open until this node has closed.
    *
@@ -158,11 +166,9 @@ export function defineNode<C extends TSchema, K extends TSchema>(
         };
       let open = 0;
       let behaviour: Behaviour | undefined;
-      let rejectedOutput: number | undefined;
-      let deadLetters: DeadLetters | undefined;
       let problem: ConfigError | undefined;
 
-      const log: NodeContext<unknown, unknown>['log'] = (level, sentence, fields = {}) => {
+      const log: Log = (level, sentence, fields = {}) => {
         const text = [sentence, ...Object.entries(fields).map(([field, value]) => `${field}=${String(value)}`)].join(
           ' ',
         );
@@ -193,15 +199,18 @@ export function defineNode<C extends TSchema, K extends TSchema>(
         runId: instance.runId,
       });
 
+      const refusalPorts = { red, node, counters, log, origin };
+      let refusals = new Refusals(refusalPorts, {});
+
       try {
         const lookup = (variable: string): unknown => red.util.getSetting(node, variable);
         const config = settings.resolve(migrate(definition, specification), lookup);
-        rejectedOutput =
-          typeof specification.rejectedOutput === 'function'
-            ? specification.rejectedOutput(config)
-            : specification.rejectedOutput;
-        const { deadLetters: queue } = config as { deadLetters?: string };
-        if (queue !== undefined && queue !== '') deadLetters = use(queue, DeadLetters, '/deadLetters');
+        const { rejectedOutput } = specification;
+        const { deadLetters: queue = '' } = config as { deadLetters?: string };
+        refusals = new Refusals(refusalPorts, {
+          rejectedOutput: typeof rejectedOutput === 'function' ? rejectedOutput(config) : rejectedOutput,
+          deadLetters: queue === '' ? undefined : use(queue, DeadLetters, '/deadLetters'),
+        });
         behaviour = specification.create({
           id: node.id,
           type,
@@ -214,9 +223,11 @@ export function defineNode<C extends TSchema, K extends TSchema>(
           origin,
           counters,
           closing: closing.signal,
+          projectFolder: projectFolder(red),
+          jsonata: jsonataOf(red, node),
           send: outlet((messages) => node.send(messages)),
           reject: (message, error) => {
-            giveUp(
+            refusals.giveUp(
               message,
               error,
               outlet((messages) => node.send(messages)),
@@ -262,59 +273,28 @@ export function defineNode<C extends TSchema, K extends TSchema>(
         const send = outlet(emit);
         const finish = (error?: Error): void => {
           open--;
-          done(error);
+          try {
+            done(error);
+          } catch (cause) {
+            // Node-RED copies what has failed for each Catch node, and thrown on from here this would end the process.
+            log('error', 'could not report a failed message', { error: messageOf(error), reason: messageOf(cause) });
+          }
         };
         let pending: void | Promise<void>;
         try {
           if (problem !== undefined) throw problem;
           pending = behaviour?.input?.(message, send);
         } catch (error) {
-          giveUp(message, error, send, finish);
+          refusals.giveUp(message, error, send, finish);
           return;
         }
         if (pending === undefined) finish();
         else
           pending.then(
             () => finish(),
-            (error: unknown) => giveUp(message, error, send, finish),
+            (error: unknown) => refusals.giveUp(message, error, send, finish),
           );
       });
-
-      /**
-       * What becomes of a message that the node does not take: the rejected output, else the dead letters, else nobody has it
-       * and `settled` hears of it.
-       */
-      function giveUp(message: Message, error: unknown, send: Send, settled: (failure?: Error) => void): void {
-        const cause = error instanceof Error ? error : new Error(String(error));
-        if (cause instanceof RejectedError) {
-          counters.add('rejected', 1, cause.code);
-          if (rejectedOutput !== undefined && (node.wires[rejectedOutput]?.length ?? 0) > 0) {
-            // A copy: the message may be on its way by other outputs, and Node-RED copies within one send only.
-            const rejection = rejectionOf(cause, { id: node.id, type, name });
-            send({ ...red.util.cloneMessage(message), rejection }, rejectedOutput);
-            settled();
-            return;
-          }
-        } else {
-          counters.add('failed', 1, cause instanceof ConfigError ? cause.code : cause.name);
-        }
-        if (deadLetters === undefined || cause instanceof UnavailableError) {
-          settled(cause);
-          return;
-        }
-        bury(deadLetters, message, cause).then(
-          () => settled(),
-          (problem: unknown) => {
-            log('error', 'a dead letter could not be kept', { reason: messageOf(problem) });
-            settled(cause);
-          },
-        );
-      }
-
-      async function bury(queue: DeadLetters, message: Message, cause: Error): Promise<void> {
-        await queue.keep(deadLetter(message, reasonOf(cause), origin(), Date.now()));
-        counters.add('dead-lettered', 1, cause instanceof RejectedError ? cause.code : cause.name);
-      }
 
       node.on('close', (_removed, done) => {
         closing.abort();
@@ -344,11 +324,6 @@ export function defineNode<C extends TSchema, K extends TSchema>(
       }
     }
   };
-}
-
-/** What leaves a rejected output as `msg.rejection`. */
-export function rejectionOf(error: RejectedError, node: Rejection['node']): Rejection {
-  return { ...error.details, code: error.code, message: error.message, node };
 }
 
 function migrate<C extends TSchema, K extends TSchema>(

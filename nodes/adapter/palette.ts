@@ -22,8 +22,8 @@ export interface FieldHint {
    * Default by the schema's type: text for strings and numbers, a choice for booleans and unions of constants, a list
    * for arrays (of texts, or of objects: a row each), a group for objects.
    */
-  readonly control?: 'text' | 'multiline' | 'json' | 'choice' | 'node' | 'hidden';
-  /** For `node`: the type of config node. */
+  readonly control?: 'text' | 'multiline' | 'json' | 'jsonata' | 'choice' | 'node' | 'hidden';
+  /** For `node`: the type of config node. In a row of a list its id is kept beside the list (lib/slots.ts): give `maxItems`. */
   readonly node?: string;
   /** A Font Awesome 4 name: `fa-globe`. */
   readonly icon?: string;

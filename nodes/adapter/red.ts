@@ -3,6 +3,8 @@
  * the published types are of Node-RED 1.3 and know neither hooks nor plugins.
  */
 import type { EventEmitter } from 'node:events';
+import { join } from 'node:path';
+import type { JsonataEngine, JsonataExpression } from '../lib/jsonata.js';
 import type { Message } from '../lib/message.js';
 
 /** What Node-RED passes to a node's constructor: the node as the flow holds it. */
@@ -50,6 +52,8 @@ export interface AdminResponse {
 
 export type AdminHandler = (request: AdminRequest, response: AdminResponse, next: () => void) => void;
 
+type PreparedExpression = Pick<JsonataExpression, 'assign' | 'ast'>;
+
 export interface Red {
   readonly nodes: {
     createNode(node: unknown, definition: NodeDefinitionInFlow): void;
@@ -67,6 +71,13 @@ export interface Red {
     getSetting(node: RedNode, name: string): unknown;
     /** As Node-RED copies a message for a second wire. */
     cloneMessage(message: Message): Message;
+    /** JSONata with `$flowContext`, `$globalContext`, `$env`, `$moment`, `$clone`. @throws what JSONata says of the text */
+    prepareJSONataExpression(text: string, node: RedNode): PreparedExpression;
+    evaluateJSONataExpression(
+      expression: PreparedExpression,
+      message: Message,
+      callback: (error: unknown, result?: unknown) => void,
+    ): void;
   };
   readonly httpAdmin: {
     get(path: string, ...handlers: AdminHandler[]): void;
@@ -74,4 +85,36 @@ export interface Red {
   };
   readonly auth: { needsPermission(permission: string): AdminHandler };
   readonly plugins: { registerPlugin(id: string, definition: Record<string, unknown>): void };
+}
+
+/** The folder that the files of a flow are read from: the active project's, where projects are on, else the user's. */
+export function projectFolder({ settings }: Pick<Red, 'settings'>): string | undefined {
+  const { userDir, editorTheme, get } = settings as {
+    userDir?: string;
+    editorTheme?: { projects?: { enabled?: boolean; path?: string } };
+    get?: (name: string) => unknown;
+  };
+  const projects = editorTheme?.projects;
+  if (userDir === undefined || projects?.enabled !== true) return userDir;
+  const project = (get?.('projects') as { activeProject?: string } | undefined)?.activeProject;
+  return project === undefined ? userDir : join(projects.path ?? join(userDir, 'projects'), project);
+}
+
+/** JSONata as a node of this runtime evaluates it. */
+export function jsonataOf({ util }: Pick<Red, 'util'>, node: RedNode): JsonataEngine {
+  return (text) => {
+    const expression = util.prepareJSONataExpression(text, node);
+    return {
+      assign: (name, value) => expression.assign(name, value),
+      ast: () => expression.ast(),
+      evaluate: (message) =>
+        new Promise((resolve, reject) => {
+          util.evaluateJSONataExpression(expression, message, (error, result) => {
+            if (error === null || error === undefined) resolve(result);
+            // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- JSONata throws plain objects
+            else reject(error);
+          });
+        }),
+    };
+  };
 }

@@ -15,6 +15,7 @@ export interface FieldSchema {
   readonly required?: readonly string[];
   readonly minimum?: number;
   readonly maximum?: number;
+  readonly maxItems?: number;
   readonly ui?: FieldHint;
 }
 

@@ -52,13 +52,43 @@ const rule = Type.Object({
       ui: { placeholder: 'any topic' },
     }),
   ),
-  match: Type.Union([Type.Literal('all', { title: 'all (and)' }), Type.Literal('any', { title: 'any (or)' })], {
-    title: 'Conditions',
-    description:
-      'Whether all conditions must hold, or one. A rule without conditions matches every message of its topics.',
-    default: 'all',
+  enabled: Type.Boolean({
+    title: 'On',
+    description: 'A rule that is off sends nothing; its output stays.',
+    default: true,
   }),
-  conditions: Type.Array(condition, { title: 'If', description: 'What must hold.', default: [] }),
+  match: Type.Union(
+    [
+      Type.Literal('all', { title: 'all (and)' }),
+      Type.Literal('any', { title: 'any (or)' }),
+      Type.Literal('jsonata', { title: 'JSONata' }),
+    ],
+    {
+      title: 'Conditions',
+      description:
+        'Whether all conditions must hold, or one, or an expression. A rule without conditions matches every message of its topics.',
+      default: 'all',
+    },
+  ),
+  conditions: Type.Array(condition, {
+    title: 'If',
+    description: 'What must hold.',
+    default: [],
+    ui: { when: { field: 'match', is: ['all', 'any'] } },
+  }),
+  expression: Type.Optional(
+    Type.String({
+      title: 'JSONata',
+      description:
+        'An expression over the message that is true or false: `payload.value > 28 and $contains(topic, "north")`.',
+      format: 'jsonata',
+      ui: {
+        control: 'jsonata',
+        placeholder: 'payload.value > 28',
+        when: { field: 'match', is: ['jsonata'] },
+      },
+    }),
+  ),
 });
 
 export const config = Type.Object({
@@ -80,9 +110,17 @@ export const config = Type.Object({
     title: 'Rules',
     description: 'Each rule has an output of its own, in this order.',
     minItems: 1,
-    default: [{ name: 'all', match: 'all', conditions: [] }],
+    default: [{ name: 'all', enabled: true, match: 'all', conditions: [] }],
     ui: { icon: 'fa-list' },
   }),
+  sample: Type.Optional(
+    Type.String({
+      title: 'Sample',
+      description: 'A message as JSON, to see in this form which rules match it. Not used when the flow runs.',
+      default: '{\n  "topic": "device/a",\n  "payload": { "value": 22 }\n}',
+      ui: { control: 'json', icon: 'fa-flask' },
+    }),
+  ),
   outputs: Type.Integer({
     title: 'Outputs',
     description: 'An output for each rule, one for no match, one for errors. The form keeps it.',

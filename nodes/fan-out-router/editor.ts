@@ -1,7 +1,9 @@
 import type { Extension } from '../editor/browser/definition.js';
+import { showVerdicts } from './editor-sample.js';
 
 interface RuleRow {
   readonly name?: string;
+  readonly enabled?: boolean;
 }
 
 /** An output for each rule, one for no match, one for errors: the wires follow their rules when rows move. */
@@ -9,8 +11,13 @@ export const extension: Extension = {
   definition: {
     outputLabels(this: EditorNode, index: number): string {
       const rules = this['rules'] as readonly RuleRow[];
-      return rules[index]?.name ?? (index === rules.length ? 'no match' : 'error');
+      const rule = rules[index];
+      if (rule !== undefined) return `${rule.name ?? ''}${rule.enabled === false ? ' (off)' : ''}`;
+      return index === rules.length ? 'no match' : 'error';
     },
+  },
+  prepare(_node, form) {
+    showVerdicts(form);
   },
   save(_node, { origins, before }) {
     const now = origins('rules');

@@ -1,8 +1,11 @@
 import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
-import { ConfigError, messageOf, RejectedError } from '../lib/errors.js';
+import { ConfigError, UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import type { Config } from './config.js';
-import { compileRule, type Predicate } from './rule.js';
+import { compileRules, decide, type CompiledRule, type Decision } from './decide.js';
+
+/** Messages that wait for a JSONata rule to say what becomes of one before them. */
+const MOST_WAITING = 1_000;
 
 /** The output for messages that no rule takes: it follows those of the rules. */
 export function noMatchOutput({ rules }: Pick<Config, 'rules'>): number {
@@ -14,45 +17,66 @@ export function errorOutput({ rules }: Pick<Config, 'rules'>): number {
   return rules.length + 1;
 }
 
-/** Sends each message to the outputs of the rules that match it. */
+/** Sends each message to the outputs of the rules that match it, in the order in which the messages came. */
 export class FanOutRouter implements Behaviour {
   readonly #context: NodeContext<Config, unknown>;
-  readonly #rules: readonly { readonly name: string; readonly matches: Predicate }[];
+  readonly #rules: readonly CompiledRule[];
+  /** Settles, never rejects, when the last message that came has gone. */
+  #last: Promise<void> = Promise.resolve();
+  #waiting = 0;
 
   constructor(context: NodeContext<Config, unknown>) {
     this.#context = context;
     refuseSameNames(context.config);
-    this.#rules = context.config.rules.map((rule, index) => ({
-      name: rule.name,
-      matches: compileRule(rule, `/rules/${index}`),
-    }));
+    this.#rules = compileRules(context.config.rules, context.jsonata);
     this.#showStatus();
   }
 
-  input(message: Message, send: Send): void {
-    const { config, counters } = this.#context;
-    const outputs: number[] = [];
-    let failed: RejectedError | undefined;
-    for (const [index, { name, matches }] of this.#rules.entries()) {
+  input(message: Message, send: Send): void | Promise<void> {
+    if (this.#waiting > 0) return this.#inTurn(() => this.#decide(message), message, send);
+    const decision = this.#decide(message);
+    if (decision instanceof Promise) return this.#inTurn(() => decision, message, send);
+    this.#carryOut(decision, message, send);
+  }
+
+  #decide(message: Message): Decision | Promise<Decision> {
+    return decide(this.#rules, this.#context.config.mode === 'first', message);
+  }
+
+  /** No message overtakes one that came before it. */
+  #inTurn(decided: () => Decision | Promise<Decision>, message: Message, send: Send): Promise<void> {
+    if (this.#waiting >= MOST_WAITING) {
+      throw new UnavailableError(`expected at most ${MOST_WAITING} messages that wait for a JSONata rule, got more`, {
+        code: 'queue-full',
+      });
+    }
+    this.#waiting++;
+    const turn = this.#last.then(async () => {
       try {
-        if (!matches(message)) continue;
-      } catch (error) {
-        failed ??= ruleError(name, error);
-        counters.add('rule-failed', 1, name);
-        continue;
+        this.#carryOut(await decided(), message, send);
+      } finally {
+        this.#waiting--;
       }
-      outputs.push(index);
-      counters.add('matched', 1, name);
-      if (config.mode === 'first') break;
-    }
-    if (outputs.length === 0 && failed === undefined) {
-      counters.add('no-match');
-      outputs.push(noMatchOutput(config));
-    }
+    });
+    this.#last = turn.then(
+      () => undefined,
+      () => undefined, // whoever waits for this turn hears of it
+    );
+    return turn;
+  }
+
+  #carryOut({ taken, failed, switchedOff, isUnmatched }: Decision, message: Message, send: Send): void {
+    const { config, counters } = this.#context;
+    const [firstFailed] = failed;
+    const outputs = isUnmatched ? [noMatchOutput(config)] : taken;
+    for (const index of taken) counters.add('matched', 1, this.#rules[index]?.name);
+    for (const { rule } of failed) counters.add('rule-failed', 1, rule);
+    if (isUnmatched) counters.add('no-match');
+    if (switchedOff !== undefined) counters.add('switched-off', 1, switchedOff);
     if (outputs.length > 0) send(message, ...outputs);
     this.#showStatus();
     // The rules that match have their message by now: one that fails does not stop the others.
-    if (failed !== undefined) throw failed;
+    if (firstFailed !== undefined) throw firstFailed.error;
   }
 
   #showStatus(): void {
@@ -60,7 +84,9 @@ export class FanOutRouter implements Behaviour {
     status('ok', () => {
       const counts = counters.snapshot();
       return config.rules
-        .map(({ name }) => `${name} ${(counts[`matched{${name}}`] ?? 0).toLocaleString('en')}`)
+        .map(({ name, enabled }) =>
+          enabled ? `${name} ${(counts[`matched{${name}}`] ?? 0).toLocaleString('en')}` : `${name} off`,
+        )
         .join(', ');
     });
   }
@@ -76,9 +102,4 @@ function refuseSameNames({ rules }: Pick<Config, 'rules'>): void {
       path,
     });
   }
-}
-
-function ruleError(rule: string, error: unknown): RejectedError {
-  const code = error instanceof RejectedError ? error.code : 'rule-failed';
-  return new RejectedError(`rule "${rule}": ${messageOf(error)}`, { code, cause: error, details: { rule } });
 }

@@ -1,27 +1,43 @@
 import { ConfigError, describeValue, messageOf, RejectedError } from '../lib/errors.js';
+import { compileExpression, type JsonataEngine } from '../lib/jsonata.js';
 import type { Message } from '../lib/message.js';
+import { compilePattern, type Pattern } from '../lib/pattern.js';
 import { templateScope } from '../lib/scope.js';
 import { compilePath } from '../lib/template.js';
 import { compileTopicFilter } from '../lib/topic.js';
-import type { Condition, Rule } from './config.js';
+import type { Condition as ConditionRow, Rule } from './config.js';
 
 /**
- * Whether a message matches.
+ * Whether a message matches: at once, or with JSONata later.
  *
- * @throws RejectedError `not-comparable` when a property is of a type that the comparison cannot take
+ * @throws RejectedError when it cannot be said, as `not-comparable`: a property is of a type that the comparison cannot take
  */
-export type Predicate = (message: Message) => boolean;
+export type Predicate = (message: Message) => boolean | Promise<boolean>;
+type Condition = (message: Message) => boolean;
 
-/** @throws ConfigError `condition` with the path, for a value that the comparison cannot take */
-export function compileRule({ topic, match, conditions }: Rule, path: string): Predicate {
-  const predicates = conditions.map((condition, index) => compileCondition(condition, `${path}/conditions/${index}`));
-  const holds = combine(predicates, match);
-  if (topic === undefined) return holds;
-  const matches = compileTopicFilter(topic);
+/**
+ * @throws ConfigError with the path: `condition` for a value that the comparison cannot take, `jsonata` for an
+ *   expression that is none
+ */
+export function compileRule(rule: Rule, path: string, jsonata: JsonataEngine): Predicate {
+  const holds = rule.match === 'jsonata' ? expression(rule, path, jsonata) : conditions(rule, rule.match, path);
+  if (rule.topic === undefined) return holds;
+  const matches = compileTopicFilter(rule.topic);
   return (message) => typeof message.topic === 'string' && matches(message.topic) && holds(message);
 }
 
-function combine(predicates: readonly Predicate[], match: 'all' | 'any'): Predicate {
+function expression({ expression: text = '' }: Rule, path: string, jsonata: JsonataEngine): Predicate {
+  return compileExpression(text, jsonata, `${path}/expression`);
+}
+
+function conditions({ conditions: rows }: Rule, match: 'all' | 'any', path: string): Condition {
+  return combine(
+    rows.map((row, index) => compileCondition(row, `${path}/conditions/${index}`)),
+    match,
+  );
+}
+
+function combine(predicates: readonly Condition[], match: 'all' | 'any'): Condition {
   const [only, ...more] = predicates;
   if (only === undefined) return () => true;
   if (more.length === 0) return only;
@@ -30,7 +46,7 @@ function combine(predicates: readonly Predicate[], match: 'all' | 'any'): Predic
     : (message) => predicates.some((holds) => holds(message));
 }
 
-function compileCondition({ property, comparison, value: text = '' }: Condition, place: string): Predicate {
+function compileCondition({ property, comparison, value: text = '' }: ConditionRow, place: string): Condition {
   const path = compilePath(property);
   const read: Read = property.startsWith('topic[') ? (message) => path(templateScope(message)) : path;
   const value = literal(text);
@@ -80,7 +96,7 @@ function ordered(
   property: string,
   path: string,
   holds: (a: number | string, b: number | string) => boolean,
-): Predicate {
+): Condition {
   if (typeof value !== 'number' && typeof value !== 'string') {
     throw new ConfigError(`${path}/value: expected a number or a text to compare with, got ${describeValue(value)}`, {
       code: 'condition',
@@ -95,7 +111,7 @@ function ordered(
   };
 }
 
-function textual(read: Read, property: string, holds: (actual: string) => boolean): Predicate {
+function textual(read: Read, property: string, holds: (actual: string) => boolean): Condition {
   return (message) => {
     const actual = read(message);
     if (actual === undefined) return false;
@@ -104,7 +120,7 @@ function textual(read: Read, property: string, holds: (actual: string) => boolea
   };
 }
 
-function contains(read: Read, value: unknown, property: string): Predicate {
+function contains(read: Read, value: unknown, property: string): Condition {
   return (message) => {
     const actual = read(message);
     if (actual === undefined) return false;
@@ -134,17 +150,14 @@ function asText(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-function regex(pattern: string, path: string): RegExp {
+function regex(source: string, path: string): Pattern {
   try {
-    return new RegExp(pattern, 'u');
+    return compilePattern(source);
   } catch (error) {
-    throw new ConfigError(
-      `${path}/value: expected a regular expression, got ${describeValue(pattern)}: ${messageOf(error)}`,
-      {
-        code: 'condition',
-        path: `${path}/value`,
-        cause: error,
-      },
-    );
+    throw new ConfigError(`${path}/value: ${messageOf(error)}`, {
+      code: 'condition',
+      path: `${path}/value`,
+      cause: error,
+    });
   }
 }

@@ -5,11 +5,13 @@ import { shareNameProblem, topicFilterProblem, topicNameProblem } from './topic.
 
 const MQTT_SCHEMES = ['mqtt:', 'mqtts:', 'ws:', 'wss:'];
 
+export type Formats = Readonly<Record<string, (text: string) => string | undefined>>;
+
 /**
  * What the names mean that settings use as `format`. Each gives what is wrong as `expected …, got …`, or undefined.
  * The editor's forms use the same.
  */
-export const FORMATS: Readonly<Record<string, (text: string) => string | undefined>> = {
+export const FORMATS: Formats = {
   'topic-filter': topicFilterProblem,
   'topic-name': topicNameProblem,
   'share-name': shareNameProblem,
@@ -19,6 +21,8 @@ export const FORMATS: Readonly<Record<string, (text: string) => string | undefin
     const problem = problemOf(() => JSON.parse(text) as unknown);
     return problem === undefined ? undefined : `expected JSON, got ${describeValue(text)}: ${problem}`;
   },
+  // JSONata comes with Node-RED: the node that has an expression compiles it, and the form asks the editor's own.
+  jsonata: () => undefined,
   'mqtt-url': mqttUrlProblem,
   'object-store-url': objectStoreUrlProblem,
 };

@@ -2,6 +2,7 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import { ConfigError } from './errors.js';
 import { FORMATS } from './formats.js';
 import { schemaFindings } from './schema-errors.js';
+import { fillSlots } from './slots.js';
 
 /** The part of JSON Schema that settings are written in; TypeBox makes it from each node's `config.ts`. */
 export interface SettingsSchema {
@@ -12,6 +13,8 @@ export interface SettingsSchema {
   readonly anyOf?: readonly SettingsSchema[];
   readonly const?: unknown;
   readonly default?: unknown;
+  readonly maxItems?: number;
+  readonly ui?: { readonly control?: string; readonly node?: string };
 }
 
 /** Gives the value of an environment variable (or of a flow's own), undefined when it is not set. */
@@ -36,7 +39,7 @@ export function compileSettings<T>(schema: SettingsSchema): SettingsCheck<T> {
   const validate = settingsValidator(schema);
   return {
     resolve(raw, lookup) {
-      const settings = prepare(schema, raw, lookup, '') as T;
+      const settings = prepare(schema, fillSlots(schema, raw), lookup, '') as T;
       const problems = settingsProblems(validate, settings);
       const first = problems[0];
       if (first !== undefined) {
@@ -51,24 +54,28 @@ export function compileSettings<T>(schema: SettingsSchema): SettingsCheck<T> {
 }
 
 /** An ajv validator that knows our formats and does not mind the words for the editor. */
-export function settingsValidator(schema: SettingsSchema): ValidateFunction {
+export function settingsValidator(schema: SettingsSchema, formats = FORMATS): ValidateFunction {
   const ajv = new Ajv({ allErrors: true, verbose: true, strict: false });
-  for (const [name, problem] of Object.entries(FORMATS)) {
+  for (const [name, problem] of Object.entries(formats)) {
     ajv.addFormat(name, { type: 'string', validate: (text: string) => problem(text) === undefined });
   }
   return ajv.compile(schema);
 }
 
 /** What is wrong with a value, each with its place. */
-export function settingsProblems(validate: ValidateFunction, value: unknown): { path: string; message: string }[] {
+export function settingsProblems(
+  validate: ValidateFunction,
+  value: unknown,
+  formats = FORMATS,
+): { path: string; message: string }[] {
   if (validate(value)) return [];
   const errors = validate.errors ?? [];
-  const formats = new Map(
+  const failed = new Map(
     errors.filter((error) => error.keyword === 'format').map((error) => [error.instancePath, error] as const),
   );
   return schemaFindings(errors).map(({ path, keyword, message }) => {
-    const format = keyword === 'format' ? formats.get(path) : undefined;
-    const own = format && FORMATS[String((format.params as { format: unknown }).format)]?.(String(format.data));
+    const format = keyword === 'format' ? failed.get(path) : undefined;
+    const own = format && formats[String((format.params as { format: unknown }).format)]?.(String(format.data));
     return { path, message: own ?? message };
   });
 }

@@ -1,21 +1,35 @@
-import { Ajv, type Options, type ValidateFunction } from 'ajv';
-import { Ajv2019 } from 'ajv/dist/2019.js';
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import * as formats from 'ajv-formats';
+import type { ErrorObject, ValidateFunction } from 'ajv';
 import type { Behaviour, NodeContext } from '../adapter/define-node.js';
-import { ConfigError, describeValue, messageOf } from '../lib/errors.js';
+import { describeValue, RejectedError } from '../lib/errors.js';
 import { schemaFindings, type SchemaFinding } from '../lib/schema-errors.js';
+import { compileSchema, type Changes } from './compile.js';
 import type { Config } from './config.js';
+import { copyOf } from './copy.js';
+import { checkLimits, refuseOther, type SchemaObject } from './limits.js';
+import { readSchemaFile } from './schema-file.js';
 
-/** Unknown keywords are annotations, as JSON Schema has it; a wrong use of a known one is refused. */
-const OPTIONS: Options = { allErrors: true, verbose: true, strict: false };
+export type { Changes } from './compile.js';
 
-const DIALECTS: Readonly<Record<string, (options: Options) => Ajv>> = {
-  'http://json-schema.org/draft-07/schema': (options) => new Ajv(options),
-  'https://json-schema.org/draft/2019-09/schema': (options) => new Ajv2019(options),
-  'https://json-schema.org/draft/2020-12/schema': (options) => new Ajv2020(options),
-};
-const DEFAULT_DIALECT = 'http://json-schema.org/draft-07/schema';
+/**
+ * Checks one value, and makes the changes in a copy of it.
+ *
+ * @throws RejectedError `too-deep`, `too-complex` when it cannot be checked
+ */
+export type Check = (value: unknown) => Outcome;
+
+export interface Outcome {
+  /** What is wrong with the value; empty when nothing is. */
+  readonly findings: readonly SchemaFinding[];
+  /** The value with the changes made; without any it is the one that was given. */
+  readonly value: unknown;
+}
+
+const NO_CHANGES: Changes = { coerce: false, defaults: false, strip: false };
+
+/** References that one check follows. */
+const MOST_STEPS = 100_000;
+/** Values of a payload up to which all that is wrong is looked for: beyond, a hostile one makes a million errors. */
+const MOST_VALUES = 1_000;
 
 /** A named, versioned JSON Schema, compiled once for all nodes that use it. */
 export class MessageSchema implements Behaviour {
@@ -23,61 +37,102 @@ export class MessageSchema implements Behaviour {
 
   readonly name: string;
   readonly version: string;
-  readonly #validate: ValidateFunction;
+  readonly #schema: SchemaObject | boolean;
+  readonly #plain: Check;
+  readonly #checks = new Map<string, Check>();
 
-  /** @throws ConfigError `schema` with the place, when it is no JSON Schema, or does not compile */
-  constructor({ config }: Pick<NodeContext<Config, unknown>, 'config'>) {
+  /** @throws ConfigError `schema` or `schema-file` with the place, when it is no JSON Schema, or does not compile */
+  constructor({ config, projectFolder }: Pick<NodeContext<Config, unknown>, 'config' | 'projectFolder'>) {
     this.name = config.name;
     this.version = config.version;
-    this.#validate = compile(config.schema);
+    const text = config.source === 'file' ? readSchemaFile(projectFolder, config.file ?? '') : config.schema;
+    const schema: unknown = JSON.parse(text); // the field's format, or the reader of the file, has said that it is JSON
+    refuseOther(schema);
+    checkLimits(text, schema);
+    this.#schema = schema as SchemaObject | boolean;
+    this.#plain = this.check(NO_CHANGES);
   }
 
   /** What is wrong with a value; empty when nothing is. */
-  findings(value: unknown): SchemaFinding[] {
-    return this.#validate(value) ? [] : schemaFindings(this.#validate.errors ?? []);
+  findings(value: unknown): readonly SchemaFinding[] {
+    return this.#plain(value).findings;
+  }
+
+  check(changes: Changes): Check {
+    const key = JSON.stringify(changes);
+    let check = this.#checks.get(key);
+    if (check === undefined) this.#checks.set(key, (check = makeCheck(this.#schema, changes)));
+    return check;
   }
 }
 
-function compile(text: string): ValidateFunction {
-  const schema: unknown = JSON.parse(text); // the field's format has said that it is JSON
-  if (typeof schema !== 'boolean' && (typeof schema !== 'object' || schema === null || Array.isArray(schema))) {
-    throw problem('', `expected a JSON Schema (an object or a boolean), got ${describeValue(schema)}`);
+function makeCheck(schema: SchemaObject | boolean, changes: Changes): Check {
+  let steps = 0;
+  const step = (): void => {
+    if (++steps > MOST_STEPS) throw new TooManySteps();
+  };
+  const validate = compileSchema(schema, changes, false, step);
+  const validateAll = compileSchema(schema, changes, true, step);
+  const unchanged = !Object.values(changes).includes(true);
+
+  function findings(value: unknown, errors: readonly ErrorObject[], place?: Place): readonly SchemaFinding[] {
+    if (hasMoreValues(value, MOST_VALUES)) return schemaFindings(errors);
+    steps = 0;
+    validateAll(value, place);
+    return schemaFindings(validateAll.errors ?? errors);
   }
-  const declared =
-    typeof schema === 'object' ? ((schema as { $schema?: unknown }).$schema ?? DEFAULT_DIALECT) : DEFAULT_DIALECT;
-  const dialect = typeof declared === 'string' ? DIALECTS[declared.replace(/#$/, '')] : undefined;
-  if (dialect === undefined) {
-    throw problem('/$schema', `expected one of ${Object.keys(DIALECTS).join(', ')}, got ${describeValue(declared)}`);
-  }
-  if (hasKey(schema, '$async')) throw problem('', 'expected a schema that answers at once, got one with $async');
-  const ajv = dialect({ ...OPTIONS, logger: REFUSING });
-  formats.default.default(ajv);
-  // ajv would only log what its meta-schema finds: here the place is in the sentence.
-  if (ajv.validateSchema(schema) !== true) {
-    const [first] = schemaFindings(ajv.errors ?? []);
-    throw problem(first?.path ?? '', first?.message ?? 'expected a valid JSON Schema, got another');
-  }
-  try {
-    return ajv.compile(schema);
-  } catch (error) {
-    throw problem('', `expected a schema that compiles, got one that does not: ${messageOf(error)}`);
-  }
+
+  return (value) => {
+    steps = 0;
+    try {
+      if (unchanged) return { value, findings: validate(value) ? [] : findings(value, validate.errors ?? []) };
+      const holder = { value: copyOf(value) };
+      if (validate(holder.value, placeIn(holder))) return { value: holder.value, findings: [] };
+      const { errors } = validate;
+      return { value, findings: findings(holder.value, errors ?? [], placeIn(holder)) };
+    } catch (error) {
+      throw rejection(error, value);
+    }
+  };
 }
 
-/** ajv only logs a format that it does not know, and then takes any text for it. */
-const REFUSING = {
-  log: () => undefined,
-  warn: (sentence: string) => {
-    throw new Error(sentence);
-  },
-  error: () => undefined,
-};
+type Place = Parameters<ValidateFunction>[1];
 
-function hasKey(schema: unknown, key: string): boolean {
-  if (typeof schema !== 'object' || schema === null) return false;
-  return Object.hasOwn(schema, key) || Object.values(schema).some((value) => hasKey(value, key));
+/** A value by itself cannot become another one; in a place it can (a text that is to be a number). */
+function placeIn(holder: { value: unknown }): Place {
+  return {
+    instancePath: '',
+    parentData: holder,
+    parentDataProperty: 'value',
+    rootData: holder as Record<string, unknown>,
+    dynamicAnchors: {},
+  };
 }
 
-function problem(path: string, message: string): ConfigError {
-  return new ConfigError(`/schema${path}: ${message}`, { code: 'schema', path: `/schema${path}` });
+class TooManySteps extends Error {}
+
+function rejection(error: unknown, value: unknown): unknown {
+  if (error instanceof TooManySteps) {
+    return new RejectedError(
+      `expected a value that is checked in ${MOST_STEPS} references, got one that takes more: ${describeValue(value)}`,
+      { code: 'too-complex', cause: error },
+    );
+  }
+  // ajv goes down with the value: the end of the stack is the end of that.
+  if (error instanceof RangeError) {
+    return new RejectedError(`expected a value of fewer levels, got ${describeValue(value)} that is too deep`, {
+      code: 'too-deep',
+      cause: error,
+    });
+  }
+  return error;
+}
+
+function hasMoreValues(value: unknown, most: number): boolean {
+  let left = most;
+  const count = (at: unknown): boolean => {
+    if (--left < 0) return true;
+    return typeof at === 'object' && at !== null && Object.values(at).some(count);
+  };
+  return count(value);
 }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { Instance } from '../../nodes/adapter/instance.js';
+import type { Red } from '../../nodes/adapter/red.js';
 import fanOutRouter from '../../nodes/fan-out-router/fan-out-router.js';
 import type { Message } from '../../nodes/lib/message.js';
 import { useNodeRed, type FlowNode } from '../node-red.js';
@@ -6,7 +8,9 @@ import { useNodeRed, type FlowNode } from '../node-red.js';
 interface Rule {
   name: string;
   topic?: string;
-  match?: 'all' | 'any';
+  enabled?: boolean;
+  match?: 'all' | 'any' | 'jsonata';
+  expression?: string;
   conditions?: { property: string; comparison: string; value?: string }[];
 }
 
@@ -154,7 +158,116 @@ describe('fan-out-router', () => {
     await shown;
   });
 
+  const jsonata = (name: string, expression: string): Rule => ({ name, match: 'jsonata', expression });
+
+  it('takes a JSONata expression as a condition, beside rules of rows', async () => {
+    const north = jsonata('north', '$contains(topic, "north") and payload.value > 28');
+    assert.deepEqual(await outputsOf([north, hot], { topic: 'site/north', payload: { value: 30 } }), ['north', 'hot']);
+    assert.deepEqual(await outputsOf([north, all], { topic: 'site/south', payload: { value: 30 } }), ['all']);
+    assert.deepEqual(await outputsOf([north], { payload: {} }), ['no match'], 'nothing does not match');
+    assert.deepEqual(await outputsOf([jsonata('a', 'true'), all], { payload: 1 }, 'first'), ['a']);
+    assert.deepEqual(await outputsOf([jsonata('old', 'msg.payload = 1')], { payload: 1 }), ['old']);
+    assert.deepEqual(await outputsOf([{ ...jsonata('topic', 'true'), topic: 'a/#' }], { topic: 'b' }), ['no match']);
+  });
+
+  const failing: [expression: string, code: string, sentence: RegExp][] = [
+    ['payload.value', 'jsonata-result', /expected true, false or nothing, got "high": \$boolean\(\) makes a condition/],
+    ['payload.value > 28', 'jsonata', /rule "bad": .*operator/],
+    ['$error("no such device")', 'jsonata', /rule "bad": no such device/],
+    [
+      '($f := function($n) { $f($n + 1) + 1 }; $f(1) > 0)',
+      'jsonata-limit',
+      /rule "bad": expected at most 500 levels of evaluation, got none/,
+    ],
+    [
+      '($f := function($n) { $f($n + 1) }; $f(1) > 0)',
+      'jsonata-limit',
+      /rule "bad": expected an answer within 1000 ms/,
+    ],
+  ];
+  for (const [expression, code, sentence] of failing) {
+    it(`answers ${expression} on a value that it cannot take, and the others go on`, async () => {
+      await nodeRed.load([fanOutRouter], flow([jsonata('bad', expression), hot, { name: 'all' }]));
+      const [error, other] = [nodeRed.messages('error'), nodeRed.messages('all')];
+      nodeRed.send('router', { payload: { value: 'high' } });
+      await other;
+      const { rejection } = (await error)[0] ?? {};
+      assert.equal(rejection?.code, code);
+      assert.match(rejection.message, sentence);
+      assert.equal(rejection['rule'], 'bad');
+    });
+  }
+
+  it('keeps the order of messages: none overtakes one that waits for an expression', async () => {
+    await nodeRed.load([fanOutRouter], flow([jsonata('slow', '$sum([1..payload.work].($ + 1)) > 0'), all]));
+    const got = nodeRed.messages('all', 50);
+    for (let index = 0; index < 50; index++) {
+      nodeRed.send('router', { payload: { index, work: index % 3 === 0 ? 200 : 0 } });
+    }
+    const order = (await got).map(({ payload }) => (payload as { index: number }).index);
+    assert.deepEqual(
+      order,
+      Array.from({ length: 50 }, (_, index) => index),
+    );
+  });
+
+  it('holds a bounded number of messages that wait, and fails those beyond', async () => {
+    await nodeRed.load([fanOutRouter], flow([jsonata('slow', 'payload >= 0')]));
+    const [got, caught] = [nodeRed.messages('slow', 1_000), nodeRed.messages('caught', 5)];
+    for (let index = 0; index < 1_005; index++) nodeRed.send('router', { payload: index });
+    await got;
+    assert.match(
+      ((await caught)[0]?.['error'] as { message: string }).message,
+      /expected at most 1000 messages that wait for a JSONata rule, got more/,
+    );
+  });
+
+  it('sends nothing by a rule that is off; a message that only it would take is no "no match"', async () => {
+    const off: Rule = { ...hot, enabled: false };
+    assert.deepEqual(await outputsOf([off, all], { payload: { value: 30 } }), ['all']);
+    assert.deepEqual(await outputsOf([off, all], { payload: { value: 30 } }, 'first'), ['all']);
+    assert.deepEqual(await outputsOf([off], { payload: { value: 3 } }), ['no match']);
+    assert.deepEqual(await outputsOf([off], { payload: { value: 'high' } }), ['no match'], 'it cannot fail');
+    assert.deepEqual(await outputsOf([{ ...jsonata('j', 'true'), enabled: false }], { payload: 1 }), []);
+    let red: Red | undefined;
+    await nodeRed.load([(runtime) => fanOutRouter((red = runtime))], flow([off]));
+    const shown = nodeRed.status('router', /hot off/);
+    nodeRed.send('router', { payload: { value: 30 } });
+    await shown;
+    assert.deepEqual(red && Instance.of(red).nodes.get('router')?.counters.snapshot(), {
+      received: 1,
+      'switched-off': 1,
+      'switched-off{hot}': 1,
+    });
+  });
+
+  it('matches patterns in linear time, and refuses those that cannot be', async () => {
+    const evil: Rule = {
+      name: 'evil',
+      conditions: [{ property: 'payload', comparison: 'matches', value: '^(a+)+$' }],
+    };
+    const payload = `${'a'.repeat(100_000)}!`;
+    assert.deepEqual(await outputsOf([evil], { payload }), ['no match']);
+    assert.deepEqual(await outputsOf([jsonata('evil', '$contains(payload, /^(a+)+$/)')], { payload }), ['no match']);
+    assert.deepEqual(await outputsOf([jsonata('good', '$count($match(payload, /(b|a)!/)) = 1')], { payload }), [
+      'good',
+    ]);
+  });
+
   const refused: [rule: Rule, sentence: RegExp][] = [
+    [
+      { name: 'r', match: 'jsonata', expression: 'payload.value >' },
+      /\/rules\/0\/expression: expected a JSONata expression, got "payload\.value >": Unexpected end of expression \(character 15\)/,
+    ],
+    [{ name: 'r', match: 'jsonata' }, /\/rules\/0\/expression: expected a JSONata expression, got ""/],
+    [
+      { name: 'r', match: 'jsonata', expression: '$contains(payload, /(?=a)b/)' },
+      /\/rules\/0\/expression: .*expected a pattern that can be matched in linear time/,
+    ],
+    [
+      { name: 'r', conditions: [{ property: 'a', comparison: 'matches', value: '(?<=a)b' }] },
+      /\/rules\/0\/conditions\/0\/value: expected a pattern that can be matched in linear time/,
+    ],
     [{ name: 'r', topic: 'a/#/b' }, /\/rules\/0\/topic: expected # only as the whole last level/],
     [{ name: '' }, /\/rules\/0\/name: expected at least 1 characters/],
     [

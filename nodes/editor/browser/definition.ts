@@ -1,7 +1,10 @@
 import type { PaletteEntry } from '../../adapter/palette.js';
 import type { FieldSchema } from '../node-folder.js';
 import { fieldCheck } from './check.js';
+import { fillRows, slotsOf } from '../../lib/slots.js';
 import { defaultOf, drawChoice, drawComplex, isChoice, type FieldReader } from './fields.js';
+import { correctUsers, releaseSlots, slotsFor, type Slots } from './node-choice.js';
+import { isShown } from './when.js';
 
 interface Descriptor {
   readonly config: FieldSchema;
@@ -14,9 +17,16 @@ export interface Extension {
   /** Merged into the definition that Node-RED gets. */
   readonly definition?: Readonly<Record<string, unknown>>;
   /** After the form is drawn. */
-  prepare?(node: EditorNode): void;
+  prepare?(node: EditorNode, form: OpenForm): void;
   /** After lists and groups were taken over into the node; Node-RED takes over the other fields next. */
   save?(node: EditorNode, form: SavedForm): void;
+}
+
+export interface OpenForm {
+  /** What a list, a group or a text with an editor holds now. */
+  readonly read: (field: string) => unknown;
+  /** Calls back after each change in the form. */
+  readonly onChange: (listener: () => void) => void;
 }
 
 interface SavedForm {
@@ -34,6 +44,7 @@ export function definition({ config, credentials, palette }: Descriptor, extensi
   const prefix = palette.category === 'config' ? 'node-config-input-' : 'node-input-';
   let readers: Record<string, FieldReader> = {};
   let editors: { name: string; editor: CodeEditor }[] = [];
+  let slots: Slots | undefined;
 
   return {
     category: palette.category,
@@ -41,7 +52,14 @@ export function definition({ config, credentials, palette }: Descriptor, extensi
     ...(palette.icon !== undefined && { icon: palette.icon }),
     inputs: palette.inputs,
     outputs: palette.outputs.length,
-    defaults: Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, defaultEntry(name, field)])),
+    defaults: {
+      ...Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, defaultEntry(name, field)])),
+      ...Object.fromEntries(
+        Object.values(fields)
+          .flatMap(slotsOf)
+          .map(({ name, node }) => [name, { type: node, required: false }]),
+      ),
+    },
     ...(credentials !== undefined && {
       credentials: Object.fromEntries(
         Object.entries(credentials.properties ?? {}).map(([name, field]) => [
@@ -65,9 +83,16 @@ export function definition({ config, credentials, palette }: Descriptor, extensi
     oneditprepare(this: EditorNode): void {
       readers = {};
       editors = [];
-      for (const [name, field] of Object.entries(fields)) drawField(this, name, field);
+      slots = slotsFor(this, fields);
+      for (const [name, field] of Object.entries(fields)) drawField(slots, name, field);
       drawConditions(fields, prefix);
-      extension.prepare?.(this);
+      extension.prepare?.(this, {
+        read: (name) => readers[name]?.() ?? editors.find((one) => one.name === name)?.editor.getValue(),
+        onChange: (listener) => {
+          $('.sluice-form').on('input change', listener);
+          for (const { editor } of editors) editor.getSession().on('change', listener);
+        },
+      });
     },
     oneditsave(this: EditorNode): void {
       const before: Record<string, unknown> = {};
@@ -75,6 +100,7 @@ export function definition({ config, credentials, palette }: Descriptor, extensi
         before[name] = this[name];
         this[name] = read();
       }
+      if (slots !== undefined && slots.all.length > 0) takeOverSlots(slots);
       for (const { name, editor } of editors) $(`#${prefix}${name}`).val(editor.getValue());
       release();
       extension.save?.(this, {
@@ -88,24 +114,60 @@ export function definition({ config, credentials, palette }: Descriptor, extensi
 
   function defaultEntry(name: string, field: FieldSchema): object {
     const required = config.required?.includes(name) === true;
-    if (field.ui?.control === 'node') return { value: '', type: field.ui.node, required };
+    if (field.ui?.control === 'node') return nodeEntry(field, required);
     const check = fieldCheck(field, required);
     return {
       value: defaultOf(field),
       // Node-RED takes a sentence only from a function of two parameters.
-      validate: (value: unknown, _options: unknown): true | string => check(value) ?? true,
+      validate(this: EditorNode, given: unknown, _options: unknown): true | string {
+        // A flow that was made before there was this field has none.
+        const value = given === undefined ? defaultOf(field) : given;
+        return check(Array.isArray(value) ? fillRows(field, value, this) : value) ?? true;
+      },
     };
   }
 
-  function drawField(node: EditorNode, name: string, field: FieldSchema): void {
+  /** A reference to a config node; one that is needed only while another field has some value says so itself. */
+  function nodeEntry({ ui }: FieldSchema, required: boolean): object {
+    const [when, type] = [ui?.when, ui?.node ?? ''];
+    if (when === undefined) return { value: '', type, required };
+    return {
+      value: '',
+      type,
+      validate(this: EditorNode, value: unknown, _options: unknown): true | string {
+        const other = this[when.field] ?? fields[when.field]?.default;
+        if (typeof other !== 'string' || !isShown(when, other)) return true;
+        const node = typeof value === 'string' ? RED.nodes.node(value) : null;
+        return (node !== null && node.valid !== false) || `expected a node of type ${type}, got none`;
+      },
+    };
+  }
+
+  function takeOverSlots(open: Slots): void {
+    const rows = Object.keys(fields).flatMap((name) =>
+      Array.isArray(open.node[name]) ? (open.node[name] as unknown[]) : [],
+    );
+    releaseSlots(open, rows);
+    const saved = (node: EditorNode): void => {
+      if (node.id !== open.node.id) return;
+      RED.events.off('editor:save', saved);
+      correctUsers(open);
+    };
+    RED.events.on('editor:save', saved);
+  }
+
+  function drawField(open: Slots, name: string, field: FieldSchema): void {
+    const { node } = open;
     if (field.type === 'array' || field.type === 'object') {
-      readers[name] = drawComplex($(`#${prefix}${name}-rows`), field, node[name]);
+      readers[name] = drawComplex($(`#${prefix}${name}-rows`), field, node[name], open);
     } else if (field.ui?.control === 'json' || field.ui?.control === 'multiline') {
       const mode = field.ui.control === 'json' ? 'ace/mode/json' : 'ace/mode/text';
       const value = typeof node[name] === 'string' ? node[name] : '';
       editors.push({ name, editor: RED.editor.createEditor({ id: `${prefix}${name}-editor`, mode, value }) });
     } else if (isChoice(field) && field.ui?.control !== 'hidden') {
-      drawChoice($(`#${prefix}${name}`), field);
+      const input = $(`#${prefix}${name}`);
+      if (node[name] === undefined) input.val(String(defaultOf(field)));
+      drawChoice(input, field);
     }
   }
 
@@ -122,8 +184,7 @@ function drawConditions(fields: Readonly<Record<string, FieldSchema>>, prefix: s
     if (when === undefined) continue;
     const other = $(`#${prefix}${when.field}`);
     const show = (): void => {
-      const value = other.val();
-      $(`[data-sluice-field="${name}"]`).toggle(value.includes('${') || when.is.some((one) => String(one) === value));
+      $(`[data-sluice-field="${name}"]`).toggle(isShown(when, other.val()));
     };
     other.on('change', show);
     show();

@@ -1,5 +1,7 @@
 import type { FieldSchema } from '../node-folder.js';
 import { fieldCheck } from './check.js';
+import { drawNodeChoice, type Slots } from './node-choice.js';
+import { isShown } from './when.js';
 
 const VARIABLE = /^\$\{[^{}\s]+\}$/;
 
@@ -8,11 +10,13 @@ export interface FieldReader {
   (): unknown;
   /** For a list: where each row stood when the form was opened; undefined for a new one. */
   readonly origins?: () => (number | undefined)[];
+  /** For a field of one value: what it is typed in. */
+  readonly input?: Query;
 }
 
-/** Draws a list or a group, and reads it back. */
-export function drawComplex(parent: Query, schema: FieldSchema, value: unknown): FieldReader {
-  return schema.type === 'array' ? drawList(parent, schema, value) : drawGroup(parent, schema, value);
+/** Draws a list or a group, and reads it back. Each change of it triggers `change` on what it is drawn in. */
+export function drawComplex(parent: Query, schema: FieldSchema, value: unknown, slots: Slots): FieldReader {
+  return schema.type === 'array' ? drawList(parent, schema, value, slots) : drawGroup(parent, schema, value, slots);
 }
 
 interface ListRow {
@@ -20,17 +24,32 @@ interface ListRow {
   readonly origin: number | undefined;
 }
 
-function drawList(parent: Query, schema: FieldSchema, value: unknown): FieldReader {
+function drawList(parent: Query, schema: FieldSchema, value: unknown, slots: Slots): FieldReader {
   const item = schema.items ?? {};
   const list = $('<ol>').appendTo(parent);
+  const changed = (): void => void list.trigger('change');
   list.editableList({
     removable: true,
     sortable: true,
     height: 'auto',
     addItem(row, _index, given: Partial<ListRow>) {
-      row.data('sluice-reader', drawItem(row, item, 'value' in given ? given.value : defaultOf(item)));
+      const read = drawItem(row, item, 'value' in given ? given.value : defaultOf(item), slots);
+      row.data('sluice-reader', read);
       row.data('sluice-origin', given.origin);
+      if (item.properties === undefined) return;
+      $(
+        '<button type="button" class="red-ui-button red-ui-button-small sluice-copy" title="copy"><i class="fa fa-copy"></i></button>',
+      )
+        .appendTo(row)
+        .on('click', () => {
+          const at = row.closest('li').index() + 1;
+          const names = rows<FieldReader>('sluice-reader').map((other) => nameOf(other()));
+          list.editableList('insertItemAt', { value: copied(read(), names) }, at);
+          changed();
+        });
     },
+    removeItem: changed,
+    sortItems: changed,
   });
   const entries = Array.isArray(value) ? (value as unknown[]) : [];
   for (const [origin, entry] of entries.entries()) list.editableList('addItem', { value: entry, origin });
@@ -48,17 +67,32 @@ function drawList(parent: Query, schema: FieldSchema, value: unknown): FieldRead
   });
 }
 
-function drawItem(row: Query, schema: FieldSchema, value: unknown): FieldReader {
-  if (schema.properties !== undefined) return drawGroup(row, schema, value);
+function nameOf(row: unknown): unknown {
+  return (row as { name?: unknown } | null)?.name;
+}
+
+/** A row like another one, with a name of its own where rows have names. */
+function copied(row: unknown, names: readonly unknown[]): unknown {
+  const name = nameOf(row);
+  if (typeof name !== 'string') return row;
+  const stem = name.replace(/ \d+$/, '');
+  let number = 2;
+  while (names.includes(`${stem} ${number}`)) number++;
+  return { ...(row as object), name: `${stem} ${number}` };
+}
+
+function drawItem(row: Query, schema: FieldSchema, value: unknown, slots: Slots): FieldReader {
+  if (schema.properties !== undefined) return drawGroup(row, schema, value, slots);
   return drawScalar(row, schema, value, true);
 }
 
-function drawGroup(parent: Query, schema: FieldSchema, value: unknown): FieldReader {
+function drawGroup(parent: Query, schema: FieldSchema, value: unknown, slots: Slots): FieldReader {
   const source = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
   const group = $('<div class="sluice-group">').appendTo(parent);
-  const readers = Object.entries(schema.properties ?? {}).map(([name, field]) => {
+  const cells = Object.entries(schema.properties ?? {}).map(([name, field]) => {
+    const complex = field.type === 'array' || field.type === 'object';
     const cell = $('<div class="sluice-cell">')
-      .addClass(field.type === 'array' || field.type === 'object' ? 'sluice-cell-wide' : 'sluice-cell-short')
+      .addClass(`sluice-cell-${widthOf(field)}`)
       .attr('title', (field.description ?? '').replaceAll('`', ''))
       .appendTo(group);
     $('<label>')
@@ -66,17 +100,34 @@ function drawGroup(parent: Query, schema: FieldSchema, value: unknown): FieldRea
       .appendTo(cell);
     const current = source[name] ?? defaultOf(field);
     const required = schema.required?.includes(name) === true;
-    const complex = field.type === 'array' || field.type === 'object';
-    return [name, complex ? drawComplex(cell, field, current) : drawScalar(cell, field, current, required)] as const;
+    const read = complex
+      ? drawComplex(cell, field, current, slots)
+      : field.ui?.control === 'node'
+        ? drawNodeChoice(cell, name, field.ui.node ?? '', current, slots)
+        : drawScalar(cell, field, current, required);
+    return { name, field, cell, read };
   });
+  for (const { field, cell } of cells) {
+    const when = field.ui?.when;
+    const input = cells.find(({ name }) => name === when?.field)?.read.input;
+    if (when === undefined || input === undefined) continue;
+    const show = (): void => void cell.toggle(isShown(when, input.val()));
+    input.on('change', show);
+    show();
+  }
   return () => {
     const out: Record<string, unknown> = {};
-    for (const [name, read] of readers) {
+    for (const { name, read } of cells) {
       const now = read();
       if (now !== '' && now !== undefined) out[name] = now;
     }
     return out;
   };
+}
+
+function widthOf({ type, ui }: FieldSchema): 'wide' | 'node' | 'short' {
+  if (type === 'array' || type === 'object' || ui?.control === 'jsonata') return 'wide';
+  return ui?.control === 'node' ? 'node' : 'short';
 }
 
 function drawScalar(parent: Query, schema: FieldSchema, value: unknown, required: boolean): FieldReader {
@@ -85,14 +136,18 @@ function drawScalar(parent: Query, schema: FieldSchema, value: unknown, required
     .val(textOf(value))
     .appendTo(parent);
   if (isChoice(schema)) drawChoice(input, schema);
+  const isExpression = schema.ui?.control === 'jsonata';
+  if (isExpression) input.typedInput({ types: ['jsonata'], default: 'jsonata' });
+  // A typed input hands on what is typed only when it is left.
+  const text = (): string => (isExpression ? input.typedInput('value') : input.val());
   const check = fieldCheck(schema, required);
   const mark = (): void => {
-    const problem = check(input.val());
+    const problem = check(text());
     input.toggleClass('input-error', problem !== undefined).attr('title', problem ?? '');
   };
   input.on('change', mark).on('input', mark);
   mark();
-  return () => typed(schema, input.val());
+  return Object.assign(() => typed(schema, text()), { input });
 }
 
 /** A choice of constants, or a variable that will hold one of them. */

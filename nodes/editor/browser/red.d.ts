@@ -4,6 +4,9 @@ interface EditorNode {
   id: string;
   type: string;
   name?: string;
+  /** Of a config node: who refers to it. */
+  users?: EditorNode[];
+  valid?: boolean;
   _def: { category: string };
   _(key: string): string;
 }
@@ -19,6 +22,7 @@ interface TypedInputType {
 
 interface CodeEditor {
   getValue(): string;
+  getSession(): { on(event: 'change', listener: () => void): void };
   destroy(): void;
 }
 
@@ -31,6 +35,7 @@ interface Query {
   attr(name: string, value: string): Query;
   attr(name: string): string | undefined;
   css(style: Record<string, string | number>): Query;
+  index(): number;
   data(key: string): unknown;
   data(key: string, value: unknown): Query;
   each(visit: (index: number, element: HTMLElement) => void): Query;
@@ -43,7 +48,7 @@ interface Query {
   toggle(visible: boolean): Query;
   empty(): Query;
   trigger(event: string): Query;
-  typedInput(options: { types: TypedInputType[]; default?: string }): Query;
+  typedInput(options: { types: (TypedInputType | 'jsonata')[]; default?: string }): Query;
   typedInput(method: 'value' | 'type'): string;
   typedInput(method: 'value' | 'type' | 'width', value: string): Query;
   editableList(options: {
@@ -52,8 +57,11 @@ interface Query {
     sortable: boolean;
     height: string | number;
     addButton?: string;
+    removeItem?(): void;
+    sortItems?(): void;
   }): Query;
   editableList(method: 'items' | 'addItem', value?: object): Query;
+  editableList(method: 'insertItemAt', value: object, index: number): Query;
 }
 
 declare const $: {
@@ -70,7 +78,29 @@ declare const $: {
 };
 
 declare const RED: {
-  nodes: { registerType(type: string, definition: object): void; node(id: string): EditorNode | null };
-  editor: { createEditor(options: { id: string; mode: string; value: string }): CodeEditor };
+  nodes: {
+    registerType(type: string, definition: object): void;
+    node(id: string): EditorNode | null;
+    eachConfig(visit: (node: EditorNode) => void): void;
+    /** Makes the node a user of each config node that it refers to. */
+    updateConfigNodeUsers(node: EditorNode, options: { action: 'add' | 'remove' }): void;
+  };
+  editor: {
+    createEditor(options: { id: string; mode: string; value: string }): CodeEditor;
+    /** Makes a choice of config nodes, with buttons to edit one and to add one, of the input `#<prefix>-<property>`. */
+    prepareConfigNodeSelect(node: EditorNode, property: string, type: string, prefix: string): void;
+  };
+  events: {
+    on(event: 'editor:save', listener: (node: EditorNode) => void): void;
+    off(event: 'editor:save', listener: (node: EditorNode) => void): void;
+    emit(event: 'nodes:change', node: EditorNode): void;
+  };
   notify(text: string, options?: string | { type: string; timeout?: number }): void;
+};
+
+/** JSONata 2, which the editor has for its own expressions. */
+declare const jsonata: (text: string) => {
+  assign(name: string | symbol, value: unknown): void;
+  ast(): unknown;
+  evaluate(input: unknown): Promise<unknown>;
 };
