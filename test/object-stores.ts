@@ -1,12 +1,21 @@
 /** Both kinds of object store for suites that run over each, read back by other means than the code under test. */
-import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  S3Client,
+  type HeadObjectCommandOutput,
+} from '@aws-sdk/client-s3';
 import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { StoreCredentials } from '../nodes/object-store/store.js';
-import { startOwnVersitygw, startVersitygw, type Versitygw } from './servers/versitygw.js';
+import { startOwnVersitygw, startVersitygw, type OwnVersitygw, type Versitygw } from './servers/versitygw.js';
+import { startTcpGate, type TcpGate } from './tcp-gate.js';
 
 /** An empty prefix of a bucket, or an empty folder. */
 export interface TestPlace {
@@ -50,9 +59,17 @@ export async function startFolder(): Promise<FragileTestStore & { readonly direc
   };
 }
 
+export interface BucketPlace extends TestPlace {
+  /** What the server says of an object without its contents. */
+  head(key: string): Promise<HeadObjectCommandOutput>;
+  /** The keys of uploads in parts that have neither been completed nor aborted. */
+  openUploads(): Promise<string[]>;
+}
+
 export interface BucketTestStore extends TestStore {
+  place(): BucketPlace;
   /** A bucket that does not exist before it is made. */
-  missingBucket(): TestPlace & { create(): Promise<void> };
+  missingBucket(): BucketPlace & { create(): Promise<void> };
 }
 
 export async function startBucket(): Promise<BucketTestStore> {
@@ -64,11 +81,47 @@ export async function startFragileBucket(): Promise<BucketTestStore & FragileTes
   return { ...bucketOf(server), interrupt: () => server.kill(), resume: () => server.restart() };
 }
 
+/** A bucket behind a port that a test can shut in the middle of what is sent. */
+export async function startGatedBucket(): Promise<
+  BucketTestStore & { readonly gate: TcpGate; readonly server: OwnVersitygw }
+> {
+  const server = await startOwnVersitygw();
+  const gate = await startTcpGate(server.port);
+  const bucket = bucketOf(server);
+  return {
+    ...bucket,
+    gate,
+    server,
+    place: () => {
+      const place = bucket.place();
+      const url = new URL(place.url);
+      url.searchParams.set('endpoint', `http://127.0.0.1:${gate.port}`);
+      return { ...place, url: url.href };
+    },
+    stop: async () => {
+      await gate.stop();
+      await server.stop();
+    },
+  };
+}
+
 function bucketOf(server: Versitygw): BucketTestStore {
-  const at = (url: URL): TestPlace => ({
+  const at = (url: URL): BucketPlace => ({
     url: url.href,
     credentials: { ...server.credentials },
     objects: () => withClient(server, (client) => objectsBelow(client, url)),
+    head: (key) =>
+      withClient(server, (client) =>
+        client.send(
+          new HeadObjectCommand({ Bucket: url.host, Key: url.pathname.slice(1) + key, ChecksumMode: 'ENABLED' }),
+        ),
+      ),
+    openUploads: () =>
+      withClient(server, async (client) => {
+        const input = { Bucket: url.host, Prefix: url.pathname.slice(1) };
+        const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand(input));
+        return Uploads.map(({ Key = '' }) => Key.slice(input.Prefix.length));
+      }),
   });
   return {
     place: () => {
@@ -103,7 +156,11 @@ async function filesBelow(folder: string): Promise<Map<string, Buffer>> {
   return objects;
 }
 
-async function withClient<T>({ url, credentials }: Versitygw, use: (client: S3Client) => Promise<T>): Promise<T> {
+/** The AWS client itself, as the server's owner. */
+export async function withClient<T>(
+  { url, credentials }: Versitygw,
+  use: (client: S3Client) => Promise<T>,
+): Promise<T> {
   const { searchParams } = new URL(url);
   const client = new S3Client({
     endpoint: searchParams.get('endpoint') ?? '',
