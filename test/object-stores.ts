@@ -5,6 +5,7 @@ import {
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  PutBucketPolicyCommand,
   S3Client,
   type HeadObjectCommandOutput,
 } from '@aws-sdk/client-s3';
@@ -14,7 +15,13 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { StoreCredentials } from '../nodes/object-store/store.js';
-import { startOwnVersitygw, startVersitygw, type OwnVersitygw, type Versitygw } from './servers/versitygw.js';
+import {
+  startOwnVersitygw,
+  startVersitygw,
+  type OwnVersitygw,
+  type S3Credentials,
+  type Versitygw,
+} from './servers/versitygw.js';
 import { startTcpGate, type TcpGate } from './tcp-gate.js';
 
 /** An empty prefix of a bucket, or an empty folder. */
@@ -79,6 +86,15 @@ export async function startBucket(): Promise<BucketTestStore> {
 export async function startFragileBucket(): Promise<BucketTestStore & FragileTestStore> {
   const server = await startOwnVersitygw();
   return { ...bucketOf(server), interrupt: () => server.kill(), resume: () => server.restart() };
+}
+
+/** Lets an account do so much with the objects of the bucket, and no more. */
+export async function allow(server: Versitygw, { accessKeyId }: S3Credentials, ...actions: string[]): Promise<void> {
+  const Bucket = new URL(server.url).host;
+  const Resource = [`arn:aws:s3:::${Bucket}/*`];
+  const Statement = [{ Effect: 'Allow', Principal: { AWS: [accessKeyId] }, Action: actions, Resource }];
+  const Policy = JSON.stringify({ Version: '2012-10-17', Statement });
+  await withClient(server, (client) => client.send(new PutBucketPolicyCommand({ Bucket, Policy })));
 }
 
 /** A bucket behind a port that a test can shut in the middle of what is sent. */
@@ -156,11 +172,7 @@ async function filesBelow(folder: string): Promise<Map<string, Buffer>> {
   return objects;
 }
 
-/** The AWS client itself, as the server's owner. */
-export async function withClient<T>(
-  { url, credentials }: Versitygw,
-  use: (client: S3Client) => Promise<T>,
-): Promise<T> {
+async function withClient<T>({ url, credentials }: Versitygw, use: (client: S3Client) => Promise<T>): Promise<T> {
   const { searchParams } = new URL(url);
   const client = new S3Client({
     endpoint: searchParams.get('endpoint') ?? '',

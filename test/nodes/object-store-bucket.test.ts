@@ -4,10 +4,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { mock } from 'node:test';
-import { PutBucketPolicyCommand } from '@aws-sdk/client-s3';
 import { ConfigError, RejectedError, UnavailableError } from '../../nodes/lib/errors.js';
 import { openObjectStore, type ObjectStore, type StoreCredentials } from '../../nodes/object-store/store.js';
-import { startGatedBucket, withClient } from '../object-stores.js';
+import { allow, startGatedBucket } from '../object-stores.js';
 import { describeWithServer, freePort } from '../servers/server.js';
 import { startOwnVersitygw } from '../servers/versitygw.js';
 import { isProblem, SECRET, type Problem } from '../store-problems.js';
@@ -69,19 +68,13 @@ describeWithServer('an object store in a bucket says', startOwnVersitygw, (serve
     await assert.rejects(store.put('rights', Buffer.from('a'), OPTIONS), isProblem(problem));
     await assert.rejects(store.put('rights', Buffer.alloc(9_000_000), OPTIONS), isProblem(problem));
 
-    const statement = { Effect: 'Allow', Principal: { AWS: [user.accessKeyId] }, Resource: ['arn:aws:s3:::sluice/*'] };
-    const allow = (...actions: string[]): Promise<unknown> =>
-      withClient(server(), (client) => {
-        const Policy = JSON.stringify({ Version: '2012-10-17', Statement: [{ ...statement, Action: actions }] });
-        return client.send(new PutBucketPolicyCommand({ Bucket: 'sluice', Policy }));
-      });
-    await allow('s3:PutObject');
+    await allow(server(), user, 's3:PutObject');
     assert.equal(await store.put('rights', Buffer.from('a'), OPTIONS), 'stored');
     const unread =
       /^expected the right to read \(s3:GetObject\) in bucket "sluice" .* whether an object of this key is ours/;
     const cannotRead = { type: ConfigError, code: 'cannot-read', sentence: unread } as const;
     await assert.rejects(store.put('rights', Buffer.from('a'), OPTIONS), isProblem(cannotRead));
-    await allow('s3:PutObject', 's3:GetObject');
+    await allow(server(), user, 's3:PutObject', 's3:GetObject');
     assert.equal(await store.put('rights', Buffer.from('a'), OPTIONS), 'found');
     store.close();
   });

@@ -52,6 +52,36 @@ describe('s3-sink over time', () => {
     assert.equal(statuses.at(-1), 'ok 1 object, 2 records');
   });
 
+  it('takes an object that an earlier attempt has stored for stored, and counts it', async () => {
+    const { sink, clock, store, counters } = setUp({ maxRecords: 1 });
+    store.answer = () => new UnavailableError('expected an answer, got none', { code: 'unreachable' });
+    const stored = sink.input({ topic: 'a', payload: 1 }, () => undefined);
+    await store.attempt(1, clock);
+    store.answer = () => 'found';
+    await store.attempt(2, clock);
+    await stored;
+    const [first, second] = store.attempts;
+    assert.deepEqual([second?.key, second?.hash], [first?.key, first?.hash]);
+    assert.deepEqual(
+      [counters.total('retried'), counters.total('found'), counters.total('stored'), counters.total('objects')],
+      [1, 1, 1, 1],
+    );
+  });
+
+  it('gives an object a new key when another object has its own, and counts it', async () => {
+    const { sink, store, counters, logs } = setUp({ maxRecords: 2 });
+    store.answer = () => (store.attempts.length < 3 ? 'taken' : undefined);
+    const sent: unknown[] = [];
+    await Promise.all(
+      [1, 2].map((payload) => sink.input({ topic: 'a', payload }, ({ object }) => void sent.push(object))),
+    );
+    const keys = store.attempts.map(({ key }) => key);
+    assert.equal(new Set(keys).size, 3);
+    assert.deepEqual([[...store.objects.keys()], sent], [[keys[2]], [keys[2], keys[2]]]);
+    assert.deepEqual([counters.total('key-taken'), counters.total('stored'), counters.total('objects')], [2, 2, 1]);
+    assert.match(logs[0] ?? '', /^warn another object has the key of this one, which gets a new one key=a.*&newKey=a/);
+  });
+
   it('tries again slowly when somebody has to act first', async () => {
     const { sink, clock, store } = setUp({ maxRecords: 1 });
     store.answer = () => new ConfigError('expected bucket "b", got NoSuchBucket', { code: 'no-bucket' });

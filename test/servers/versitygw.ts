@@ -11,7 +11,7 @@ const VERSION = 'v1.8.0';
 const REGION = 'us-east-1';
 const BUCKET = 'sluice';
 
-interface S3Credentials {
+export interface S3Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
 }
