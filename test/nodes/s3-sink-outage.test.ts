@@ -16,6 +16,7 @@ import {
 import { linesOf, useS3Sink } from '../s3-sink.js';
 import { describeWithServer } from '../servers/server.js';
 import { startSmallDisk } from '../servers/small-disk.js';
+import { until } from '../sluice.js';
 
 const SECRET = 'a-secret-that-nobody-may-see';
 
@@ -87,6 +88,34 @@ describe('s3-sink', () => {
         assert.deepEqual([...objects.keys()], [message?.['object']]);
         assert.equal(linesOf([...objects.values()][0] ?? Buffer.alloc(0))[0], payload);
         assert.deepEqual(await place.openUploads(), []);
+      }).timeout(30_000);
+    }
+
+    for (const [how, size, lastRequest] of [
+      ['whole', 1_000, 'PUT /'],
+      ['in parts', 20_000_000, '<CompleteMultipartUpload'],
+    ] as const) {
+      it(`before the answer for an object sent ${how}: finds it stored, and makes no second one`, async () => {
+        const { gate } = server();
+        const place = server().place();
+        await sink.load(place, { maxRecords: 1, maxBytes: 268_435_456, compression: 'none', line: 'payload' });
+        await sink.statusLike('sink', /^0 objects/);
+        const stored = sink.messages('stored');
+        gate.deafenAfter(lastRequest);
+        sink.send('sink', { topic: 'a', payload: randomBytes(size / 2).toString('hex') });
+        await until(
+          () => place.objects(),
+          ({ size }) => size === 1,
+        );
+        assert.equal(sink.open(), 1);
+        await gate.shut();
+        await sink.statusLike('sink', /^expected/);
+        await gate.open();
+        const [message] = await stored;
+        assert.deepEqual([...(await place.objects()).keys()], [message?.['object']]);
+        assert.deepEqual(await place.openUploads(), []);
+        const { found, stored: records, objects } = sink.counters();
+        assert.deepEqual([found, records, objects], [1, 1, 1]);
       }).timeout(30_000);
     }
   });

@@ -27,7 +27,9 @@ export async function startSmallDisk(): Promise<SmallDisk> {
   }
   return {
     directory,
-    change: async (option) => void (await asRoot('mount', '-o', `remount,${option}`, directory)),
+    change: async (option) => {
+      await asRoot('mount', '-o', `remount,${option}`, directory);
+    },
     stop: async () => {
       await asRoot('umount', directory);
       await rmdir(directory);
