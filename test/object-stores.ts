@@ -2,6 +2,7 @@
 import {
   CreateBucketCommand,
   GetObjectCommand,
+  GetObjectTaggingCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
@@ -69,6 +70,7 @@ export async function startFolder(): Promise<FragileTestStore & { readonly direc
 export interface BucketPlace extends TestPlace {
   /** What the server says of an object without its contents. */
   head(key: string): Promise<HeadObjectCommandOutput>;
+  tags(key: string): Promise<Record<string, string>>;
   /** The keys of uploads in parts that have neither been completed nor aborted. */
   openUploads(): Promise<string[]>;
 }
@@ -132,6 +134,12 @@ function bucketOf(server: Versitygw): BucketTestStore {
           new HeadObjectCommand({ Bucket: url.host, Key: url.pathname.slice(1) + key, ChecksumMode: 'ENABLED' }),
         ),
       ),
+    tags: (key) =>
+      withClient(server, async (client) => {
+        const input = { Bucket: url.host, Key: url.pathname.slice(1) + key };
+        const { TagSet = [] } = await client.send(new GetObjectTaggingCommand(input));
+        return Object.fromEntries(TagSet.map(({ Key = '', Value = '' }) => [Key, Value]));
+      }),
     openUploads: () =>
       withClient(server, async (client) => {
         const input = { Bucket: url.host, Prefix: url.pathname.slice(1) };

@@ -41,6 +41,7 @@ export function storeError(error: unknown, { bucket, name: place }: Place): Erro
   if (WRONG_KEY.has(name))
     return new RejectedError(`expected a key that ${place} takes, got ${name}`, { code: 'key', cause });
   if (name === 'InvalidStorageClass') return fix('storage-class', `a storage class that ${place} has`, '/storageClass');
+  if (name === 'InvalidTag') return fix('tags', `tags that ${place} takes`, '/tags');
   if (name.startsWith('KMS.')) return fix('encryption', `a KMS key that ${place} can use`, '/kmsKeyId');
   if (name === 'NotImplemented') {
     const expected = `${place} to implement conditional writes and encryption, or "Never replace" and "Encryption" switched off`;

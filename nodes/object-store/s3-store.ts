@@ -82,7 +82,10 @@ export class S3Store implements ObjectStore {
 
   #input(key: string, body: Uint8Array, digest: string, options: PutOptions): PutObjectCommandInput {
     const { conditionalWrites, encryption, kmsKeyId } = this.#options;
-    const { contentType, metadata = {}, storageClass } = options;
+    const { contentType, metadata = {}, storageClass, tags = {} } = options;
+    const tagging = Object.entries(tags)
+      .map((tag) => tag.map(encodeURIComponent).join('='))
+      .join('&');
     return {
       Bucket: this.#address.bucket,
       Key: key,
@@ -91,6 +94,7 @@ export class S3Store implements ObjectStore {
       Metadata: { ...asAscii(metadata), [DIGEST]: digest },
       ...(conditionalWrites && { IfNoneMatch: '*' }),
       ...(storageClass !== undefined && { StorageClass: storageClass as PutObjectCommandInput['StorageClass'] }),
+      ...(tagging !== '' && { Tagging: tagging }),
       ...(encryption !== 'default' && { ServerSideEncryption: encryption }),
       ...(encryption === 'aws:kms' && kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
     };

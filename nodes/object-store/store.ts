@@ -12,6 +12,8 @@ export interface PutOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** The bucket's own where there is none. */
   readonly storageClass?: string | undefined;
+  /** By name; each is one of S3's own, by which lifecycle rules and rights go. */
+  readonly tags?: Readonly<Record<string, string>>;
   /** Gives the attempt up: it may then have happened or not. */
   readonly signal?: AbortSignal;
 }

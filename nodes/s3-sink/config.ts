@@ -18,6 +18,21 @@ const column = Type.Object({
   }),
 });
 
+/** Amazon S3 User Guide, "Categorizing your objects using tags". */
+const TAG_TEXT = '^[\\p{L}\\p{N}\\p{Z}_.:/=+@-]*$';
+
+const tag = Type.Object({
+  name: Type.String({
+    title: 'Tag',
+    default: '',
+    minLength: 1,
+    maxLength: 128,
+    pattern: TAG_TEXT,
+    ui: { placeholder: 'retention' },
+  }),
+  value: Type.String({ title: 'Value', default: '', maxLength: 256, pattern: TAG_TEXT, ui: { placeholder: '90d' } }),
+});
+
 export const config = Type.Object({
   configVersion: Type.Literal(1, { default: 1, ui: { control: 'hidden' } }),
   name: Type.Optional(Type.String({ title: 'Name', description: 'What this node is called in the editor.' })),
@@ -109,9 +124,17 @@ export const config = Type.Object({
       description:
         "S3's, as `STANDARD_IA` or `INTELLIGENT_TIERING`, or a name of the server's own. Empty: the default of the bucket. A folder has none.",
       pattern: '^[A-Za-z0-9_.-]+$',
-      ui: { icon: 'fa-tags', placeholder: 'STANDARD' },
+      ui: { icon: 'fa-archive', placeholder: 'STANDARD' },
     }),
   ),
+  tags: Type.Array(tag, {
+    title: 'Tags',
+    description:
+      'Of each object in a bucket, for lifecycle rules, rights and bills. They take the right `s3:PutObjectTagging`.',
+    maxItems: 10,
+    default: [],
+    ui: { icon: 'fa-tags' },
+  }),
   maxRecords: Type.Integer({
     title: 'Records',
     description: 'An object is stored when it holds so many records.',

@@ -201,6 +201,7 @@ export class S3Sink implements Behaviour {
       contentType: COMPRESSIONS[config.compression].contentType ?? this.#format.contentType,
       metadata: objectMetadata(this.#context, object),
       storageClass: config.storageClass,
+      tags: Object.fromEntries(config.tags.map(({ name, value }) => [name, value])),
     };
     try {
       const outcome = await this.#uploads.run(

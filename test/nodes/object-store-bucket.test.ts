@@ -94,6 +94,14 @@ describeWithServer('an object store in a bucket says', startOwnVersitygw, (serve
     }
   });
 
+  it('that it does not take a tag', async () => {
+    const store = openObjectStore(server().url, server().credentials);
+    const sentence = /^expected tags that bucket "sluice" at http:\S+ takes, got InvalidTag$/;
+    const put = store.put('tags', Buffer.from('a'), { ...OPTIONS, tags: { a: 'b&c' } });
+    await assert.rejects(put, isProblem({ type: ConfigError, code: 'tags', sentence }));
+    store.close();
+  });
+
   it('nothing when it may replace what is there', async () => {
     const options = { conditionalWrites: false, encryption: 'default' } as const;
     const store = openObjectStore(server().url, server().credentials, options);

@@ -165,6 +165,19 @@ describe('s3-sink formats', () => {
       }
     });
 
+    it('have tags, also when they were sent in parts', async () => {
+      const tags = { retention: '90 days + 1', 'cost=centre': 'Öfen' };
+      for (const length of [10, 9_000_000]) {
+        const place = server().place();
+        const { key } = await store(place, [{ payload: 'x'.repeat(length) }], {
+          compression: 'none',
+          tags: Object.entries(tags).map(([name, value]) => ({ name, value })),
+        });
+        assert.deepEqual(await place.tags(key), tags);
+        await sink.unload();
+      }
+    });
+
     it('have metadata: the flow, the node, the count, the first and the last event', async () => {
       const place = server().place();
       const times = ['2026-03-01T08:30:00Z', '2026-03-01T08:10:00Z', 'none'];

@@ -154,6 +154,7 @@ describe('s3-sink in a flow', () => {
       [{ key: '{suffix}/{batch}' }, /expected a key that ends in \{suffix\}/],
       [{ columns: [], format: 'csv' }, /\/columns: expected at least 1 items/],
       [{ columns: [{ header: '', path: 'payload' }], format: 'csv' }, /\/columns\/0\/header: expected at least 1 char/],
+      [{ tags: [{ name: 'a', value: 'b&c' }] }, /\/tags\/0\/value: expected a text that matches/],
       [{ storageClass: 'cold storage' }, /\/storageClass: expected a text that matches/],
       [{ key: '/{batch}.gz' }, /\/key: expected an object key that does not begin with \//],
       [{ key: 'a/../{batch}.gz' }, /\/key: expected an object key without the folders/],
