@@ -180,7 +180,7 @@ describe('s3-sink formats', () => {
 
     it('have metadata: the flow, the node, the count, the first and the last event', async () => {
       const place = server().place();
-      const times = ['2026-03-01T08:30:00Z', '2026-03-01T08:10:00Z', 'none'];
+      const times = ['2026-03-01T08:10:00Z', 'none', '2026-03-01T08:30:00Z', '2026-03-01T08:20:00Z'];
       const messages = times.map((ts) => ({ receivedAt: RECEIVED, payload: { ts } }));
       const { key, body } = await store(place, messages, {
         name: 'Öfen 100 %',
@@ -193,7 +193,7 @@ describe('s3-sink formats', () => {
         'node-id': 'sink',
         'node-name': '%C3%96fen 100 %25',
         instance: sink.instanceName(),
-        records: '3',
+        records: '4',
         'first-event': '2026-03-01T07:59:59.000Z',
         'last-event': '2026-03-01T08:30:00.000Z',
         sha256: createHash('sha256').update(body).digest('hex'),

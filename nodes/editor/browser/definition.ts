@@ -1,9 +1,11 @@
 import type { PaletteEntry } from '../../adapter/palette.js';
 import type { FieldSchema } from '../node-folder.js';
 import { fieldCheck } from './check.js';
+import { completeNodes } from './complete.js';
 import { defaultOf, drawChoice, drawComplex, isChoice, type FieldReader } from './fields.js';
 
 interface Descriptor {
+  readonly type: string;
   readonly config: FieldSchema;
   readonly credentials?: FieldSchema;
   readonly palette: PaletteEntry;
@@ -29,8 +31,9 @@ interface SavedForm {
 const COLOR = '#9bd0c7';
 
 /** What `RED.nodes.registerType` takes, made of a node's schema. */
-export function definition({ config, credentials, palette }: Descriptor, extension: Extension): object {
+export function definition({ type, config, credentials, palette }: Descriptor, extension: Extension): object {
   const fields = config.properties ?? {};
+  completeNodes(type, fields);
   const prefix = palette.category === 'config' ? 'node-config-input-' : 'node-input-';
   let readers: Record<string, FieldReader> = {};
   let editors: { name: string; editor: CodeEditor }[] = [];

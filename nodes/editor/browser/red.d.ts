@@ -71,6 +71,7 @@ declare const $: {
 
 declare const RED: {
   nodes: { registerType(type: string, definition: object): void; node(id: string): EditorNode | null };
+  events: { on(event: 'nodes:add', listener: (node: EditorNode) => void): void };
   editor: { createEditor(options: { id: string; mode: string; value: string }): CodeEditor };
   notify(text: string, options?: string | { type: string; timeout?: number }): void;
 };
