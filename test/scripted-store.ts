@@ -43,7 +43,7 @@ export class TestClock implements Clock {
 }
 
 /** An object store that answers as the test says. */
-export class ScriptedStore extends EventEmitter implements ObjectStore {
+class ScriptedStore extends EventEmitter implements ObjectStore {
   readonly place = 'memory';
   readonly objects = new Map<string, Buffer>();
   readonly attempts: { readonly key: string; readonly hash: string; readonly at: number }[] = [];
