@@ -13,7 +13,7 @@ import { linesOf } from './s3-sink.js';
 export const TICK_MS = 50;
 
 /** Time that a test moves. */
-export class TestClock implements Clock {
+class TestClock implements Clock {
   #now = Date.UTC(2026, 2, 2);
   readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>();
 
