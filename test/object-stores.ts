@@ -1,12 +1,29 @@
 /** Both kinds of object store for suites that run over each, read back by other means than the code under test. */
-import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  GetObjectTaggingCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutBucketPolicyCommand,
+  S3Client,
+  type HeadObjectCommandOutput,
+} from '@aws-sdk/client-s3';
 import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { StoreCredentials } from '../nodes/object-store/store.js';
-import { startOwnVersitygw, startVersitygw, type Versitygw } from './servers/versitygw.js';
+import {
+  startOwnVersitygw,
+  startVersitygw,
+  type OwnVersitygw,
+  type S3Credentials,
+  type Versitygw,
+} from './servers/versitygw.js';
+import { startTcpGate, type TcpGate } from './tcp-gate.js';
 
 /** An empty prefix of a bucket, or an empty folder. */
 export interface TestPlace {
@@ -50,9 +67,18 @@ export async function startFolder(): Promise<FragileTestStore & { readonly direc
   };
 }
 
+export interface BucketPlace extends TestPlace {
+  /** What the server says of an object without its contents. */
+  head(key: string): Promise<HeadObjectCommandOutput>;
+  tags(key: string): Promise<Record<string, string>>;
+  /** The keys of uploads in parts that have neither been completed nor aborted. */
+  openUploads(): Promise<string[]>;
+}
+
 export interface BucketTestStore extends TestStore {
+  place(): BucketPlace;
   /** A bucket that does not exist before it is made. */
-  missingBucket(): TestPlace & { create(): Promise<void> };
+  missingBucket(): BucketPlace & { create(): Promise<void> };
 }
 
 export async function startBucket(): Promise<BucketTestStore> {
@@ -64,11 +90,62 @@ export async function startFragileBucket(): Promise<BucketTestStore & FragileTes
   return { ...bucketOf(server), interrupt: () => server.kill(), resume: () => server.restart() };
 }
 
+/** Lets an account do so much with the objects of the bucket, and no more. */
+export async function allow(server: Versitygw, { accessKeyId }: S3Credentials, ...actions: string[]): Promise<void> {
+  const Bucket = new URL(server.url).host;
+  const Resource = [`arn:aws:s3:::${Bucket}/*`];
+  const Statement = [{ Effect: 'Allow', Principal: { AWS: [accessKeyId] }, Action: actions, Resource }];
+  const Policy = JSON.stringify({ Version: '2012-10-17', Statement });
+  await withClient(server, (client) => client.send(new PutBucketPolicyCommand({ Bucket, Policy })));
+}
+
+/** A bucket behind a port that a test can shut in the middle of what is sent. */
+export async function startGatedBucket(): Promise<
+  BucketTestStore & { readonly gate: TcpGate; readonly server: OwnVersitygw }
+> {
+  const server = await startOwnVersitygw();
+  const gate = await startTcpGate(server.port);
+  const bucket = bucketOf(server);
+  return {
+    ...bucket,
+    gate,
+    server,
+    place: () => {
+      const place = bucket.place();
+      const url = new URL(place.url);
+      url.searchParams.set('endpoint', `http://127.0.0.1:${gate.port}`);
+      return { ...place, url: url.href };
+    },
+    stop: async () => {
+      await gate.stop();
+      await server.stop();
+    },
+  };
+}
+
 function bucketOf(server: Versitygw): BucketTestStore {
-  const at = (url: URL): TestPlace => ({
+  const at = (url: URL): BucketPlace => ({
     url: url.href,
     credentials: { ...server.credentials },
     objects: () => withClient(server, (client) => objectsBelow(client, url)),
+    head: (key) =>
+      withClient(server, (client) =>
+        client.send(
+          new HeadObjectCommand({ Bucket: url.host, Key: url.pathname.slice(1) + key, ChecksumMode: 'ENABLED' }),
+        ),
+      ),
+    tags: (key) =>
+      withClient(server, async (client) => {
+        const input = { Bucket: url.host, Key: url.pathname.slice(1) + key };
+        const { TagSet = [] } = await client.send(new GetObjectTaggingCommand(input));
+        return Object.fromEntries(TagSet.map(({ Key = '', Value = '' }) => [Key, Value]));
+      }),
+    openUploads: () =>
+      withClient(server, async (client) => {
+        const input = { Bucket: url.host, Prefix: url.pathname.slice(1) };
+        const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand(input));
+        return Uploads.map(({ Key = '' }) => Key.slice(input.Prefix.length));
+      }),
   });
   return {
     place: () => {

@@ -8,6 +8,10 @@ export interface TcpGate {
   accepted(): number;
   /** Ends every connection, in the middle of whatever it carries, and refuses new ones. */
   shut(): Promise<void>;
+  /** Resolves when clients have sent so many bytes more: in the middle of what they send. */
+  carried(bytes: number): Promise<void>;
+  /** Until it is opened again: a connection on which a client has sent this text gets no answer any more. */
+  deafenAfter(text: string): void;
   open(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -16,10 +20,20 @@ export async function startTcpGate(targetPort: number): Promise<TcpGate> {
   const sockets = new Set<Socket>();
   let server: Server | undefined;
   let accepted = 0;
+  let deafening: string | undefined;
+  let limit: { left: number; readonly reached: () => void } | undefined;
   const listen = async (port: number): Promise<number> => {
     server = createServer((client) => {
       accepted++;
       const target = connect(targetPort, '127.0.0.1');
+      client.on('data', (chunk: Buffer) => {
+        if (deafening !== undefined && chunk.includes(deafening)) target.unpipe(client);
+        if (limit === undefined) return;
+        limit.left -= chunk.length;
+        if (limit.left > 0) return;
+        limit.reached();
+        limit = undefined;
+      });
       for (const [socket, other] of [
         [client, target],
         [target, client],
@@ -49,7 +63,15 @@ export async function startTcpGate(targetPort: number): Promise<TcpGate> {
     port,
     accepted: () => accepted,
     shut,
+    carried: (bytes) =>
+      new Promise((reached) => {
+        limit = { left: bytes, reached };
+      }),
+    deafenAfter: (text) => {
+      deafening = text;
+    },
     open: async () => {
+      deafening = undefined;
       if (server === undefined) await listen(port);
     },
     stop: shut,

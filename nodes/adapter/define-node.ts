@@ -54,6 +54,8 @@ export interface NodeContext<Config, Credentials> {
   readonly type: string;
   /** The node's name, else its type. */
   readonly name: string;
+  /** The tab or subflow that the node is on; for a config node, the one that it belongs to, if any. */
+  readonly flow: { readonly id: string; readonly name: string };
   /** Checked, complete, with variables put in. */
   readonly config: Config;
   readonly credentials: Credentials;
@@ -62,7 +64,7 @@ export interface NodeContext<Config, Credentials> {
   /** New at each start of the process. */
   readonly runId: string;
   /** Node-RED's user folder. */
-  readonly userDir: string;
+  readonly userDir: string | undefined;
   /** What a dead letter says of where it comes from, for this node as the one that failed. */
   origin(): Origin;
   readonly counters: Counters;
@@ -215,6 +217,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(
           id: node.id,
           type,
           name,
+          flow: { id: textOf(lookup('NR_FLOW_ID')), name: textOf(lookup('NR_FLOW_NAME')) },
           config,
           credentials: secrets.resolve(node.credentials ?? {}, lookup),
           instance: instance.name,
@@ -343,6 +346,10 @@ function migrate<C extends TSchema, K extends TSchema>(
     .slice(version - 1)
     .reduce<Record<string, unknown>>((config, step) => step(config), definition);
   return { ...migrated, configVersion: known };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 function partOf(node: RedNode | null | undefined): Part | undefined {

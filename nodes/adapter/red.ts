@@ -65,7 +65,12 @@ export interface Red {
     getNode(id: string): RedNode | null | undefined;
   };
   readonly events: EventEmitter;
-  readonly settings: { readonly userDir: string };
+  readonly settings: {
+    /** Only a test's runtime has none. */
+    readonly userDir?: string;
+    readonly editorTheme?: { readonly projects?: { readonly enabled?: boolean; readonly path?: string } };
+    get?(name: string): unknown;
+  };
   readonly util: {
     /** An environment variable as a node sees it: its group's, its tab's, then the process's. */
     getSetting(node: RedNode, name: string): unknown;
@@ -89,14 +94,10 @@ export interface Red {
 
 /** The folder that the files of a flow are read from: the active project's, where projects are on, else the user's. */
 export function projectFolder({ settings }: Pick<Red, 'settings'>): string | undefined {
-  const { userDir, editorTheme, get } = settings as {
-    userDir?: string;
-    editorTheme?: { projects?: { enabled?: boolean; path?: string } };
-    get?: (name: string) => unknown;
-  };
+  const { userDir, editorTheme } = settings;
   const projects = editorTheme?.projects;
   if (userDir === undefined || projects?.enabled !== true) return userDir;
-  const project = (get?.('projects') as { activeProject?: string } | undefined)?.activeProject;
+  const project = (settings.get?.('projects') as { activeProject?: string } | undefined)?.activeProject;
   return project === undefined ? userDir : join(projects.path ?? join(userDir, 'projects'), project);
 }
 

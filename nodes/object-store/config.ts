@@ -12,6 +12,34 @@ export const config = Type.Object({
     format: 'object-store-url',
     ui: { icon: 'fa-globe', placeholder: 's3://bucket/prefix?region=eu-central-1' },
   }),
+  conditionalWrites: Type.Boolean({
+    title: 'Never replace',
+    description:
+      'Whether a write to a bucket asks for a new object (`If-None-Match: *`), so that none is ever replaced. Switch it off only for a server that does not implement it. A folder never replaces.',
+    default: true,
+    ui: { icon: 'fa-shield' },
+  }),
+  encryption: Type.Union(
+    [
+      Type.Literal('default', { title: "the bucket's own" }),
+      Type.Literal('AES256', { title: 'AES256: keys of S3' }),
+      Type.Literal('aws:kms', { title: 'aws:kms: a key of KMS' }),
+    ],
+    {
+      title: 'Encryption',
+      description: 'How the server encrypts objects at rest. A folder has none.',
+      default: 'default',
+      ui: { icon: 'fa-lock' },
+    },
+  ),
+  kmsKeyId: Type.Optional(
+    Type.String({
+      title: 'KMS key',
+      description: "Its id or ARN. Empty: the account's own key for S3.",
+      pattern: '^[\\x21-\\x7e]+$',
+      ui: { icon: 'fa-key', when: { field: 'encryption', is: ['aws:kms'] }, placeholder: 'arn:aws:kms:…' },
+    }),
+  ),
 });
 
 export const credentials = Type.Object({

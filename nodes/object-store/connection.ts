@@ -1,5 +1,6 @@
 import type { Behaviour } from '../adapter/define-node.js';
-import { openObjectStore, type ObjectStore, type StoreCredentials } from './store.js';
+import type { Config, Credentials } from './config.js';
+import { openObjectStore, type ObjectStore } from './store.js';
 
 /** One object store, shared by all nodes that name it. */
 export class ObjectStoreConnection implements Behaviour {
@@ -7,8 +8,8 @@ export class ObjectStoreConnection implements Behaviour {
   readonly store: ObjectStore;
 
   /** @throws ConfigError as `openObjectStore` does */
-  constructor(url: string, credentials: StoreCredentials) {
-    this.store = openObjectStore(url, credentials);
+  constructor(config: Config, credentials: Credentials) {
+    this.store = openObjectStore(config.url, credentials, config);
   }
 
   close(): Promise<void> {

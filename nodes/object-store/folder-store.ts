@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { access, constants, mkdir, open, rename, rm } from 'node:fs/promises';
+import { access, constants, link, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
-import { checkKey, type ObjectStore } from './store.js';
+import { checkKey, type ObjectStore, type PutOutcome } from './store.js';
+
+/** What link(2) answers where the file system has none, as FAT. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
 /**
  * Objects as files below a folder. One is written under a temporary name, which begins with a dot so that Hive, Spark and
- * their like pass over what a crash may leave, made durable, and only then given its own.
+ * their like pass over what a crash may leave, made durable, and only then given its own: by a link, which unlike a
+ * rename fails where that name is taken (link(2), EEXIST).
  */
 export class FolderStore implements ObjectStore {
   readonly place: string;
@@ -18,7 +22,7 @@ export class FolderStore implements ObjectStore {
     this.place = `folder ${this.#root}`;
   }
 
-  async put(key: string, body: Uint8Array): Promise<void> {
+  async put(key: string, body: Uint8Array): Promise<PutOutcome> {
     checkKey(key);
     const path = join(this.#root, ...key.split('/'));
     const folder = dirname(path);
@@ -26,11 +30,13 @@ export class FolderStore implements ObjectStore {
     try {
       const made = await mkdir(folder, { recursive: true });
       await writeDurably(partial, body);
-      await rename(partial, path);
-      await this.#syncFolders(folder, made);
+      const outcome = await giveName(partial, path, body);
+      if (outcome !== 'taken') await this.#syncFolders(folder, made);
+      return outcome;
     } catch (error) {
-      await rm(partial, { force: true }).catch(() => undefined); // the first error is the one to tell
       throw this.#storeError(error);
+    } finally {
+      await rm(partial, { force: true }).catch(() => undefined); // readers pass over it; the first error is the one to tell
     }
   }
 
@@ -60,7 +66,14 @@ export class FolderStore implements ObjectStore {
   }
 
   #storeError(error: unknown): Error {
-    const code = (error as NodeJS.ErrnoException).code;
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (syscall === 'link' && NO_LINKS.has(code ?? '')) {
+      return new ConfigError(`expected a file system with hard links in ${this.place}, got ${code}`, {
+        code: 'no-hard-links',
+        path: '/url',
+        cause: error,
+      });
+    }
     switch (code) {
       case 'ENAMETOOLONG':
         return new RejectedError(`expected a key that ${this.place} can hold, got one with a name too long for it`, {
@@ -73,6 +86,17 @@ export class FolderStore implements ObjectStore {
         return new ConfigError(`expected the right to write into ${this.place}, got ${code}`, {
           code: 'access-denied',
           path: '/url',
+          cause: error,
+        });
+      case 'EISDIR':
+        return new UnavailableError(`expected ${this.place} to store an object, got a folder in its place`, {
+          code: 'a-folder',
+          cause: error,
+        });
+      case 'ENOSPC':
+      case 'EDQUOT':
+        return new UnavailableError(`expected room for an object in ${this.place}, got ${code}: the disk is full`, {
+          code: 'disk-full',
           cause: error,
         });
       case 'ENOTDIR':
@@ -88,6 +112,16 @@ export class FolderStore implements ObjectStore {
         });
     }
   }
+}
+
+async function giveName(partial: string, path: string, body: Uint8Array): Promise<PutOutcome> {
+  try {
+    await link(partial, path);
+    return 'stored';
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return (await readFile(path)).equals(body) ? 'found' : 'taken';
 }
 
 async function writeDurably(path: string, body: Uint8Array): Promise<void> {

@@ -6,5 +6,5 @@ export default defineNode({
   type: ObjectStoreConnection.nodeType,
   config,
   credentials,
-  create: (context) => new ObjectStoreConnection(context.config.url, context.credentials),
+  create: (context) => new ObjectStoreConnection(context.config, context.credentials),
 });

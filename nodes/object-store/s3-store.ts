@@ -1,7 +1,17 @@
-import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
-import { ConfigError, messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
+import { createHash } from 'node:crypto';
+import type { PutObjectCommandInput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+import { ConfigError, UnavailableError } from '../lib/errors.js';
 import type { ObjectStoreAddress } from '../lib/object-store-url.js';
-import { checkKey, type ObjectStore, type PutOptions, type StoreCredentials } from './store.js';
+import { MultipartUploads, PART_BYTES } from './multipart.js';
+import { httpStatus, storeError } from './s3-errors.js';
+import {
+  checkKey,
+  type BucketOptions,
+  type ObjectStore,
+  type PutOptions,
+  type PutOutcome,
+  type StoreCredentials,
+} from './store.js';
 
 type Address = Extract<ObjectStoreAddress, { kind: 's3' }>;
 type Sdk = typeof import('@aws-sdk/client-s3');
@@ -11,42 +21,43 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_TIMEOUT_MS = 30_000;
 /** S3-compatible servers take any; the signature needs one. */
 const REGION_OF_AN_ENDPOINT = 'us-east-1';
-
-/** Error codes by what is wrong (Amazon S3 API Reference, "Error responses"; XAdminUserNotFound is versitygw's). */
-const WRONG_CREDENTIALS = new Set([
-  'InvalidAccessKeyId',
-  'SignatureDoesNotMatch',
-  'XAdminUserNotFound',
-  'InvalidToken',
-  'CredentialsProviderError',
-]);
-const WRONG_REGION = new Set([
-  'AuthorizationHeaderMalformed',
-  'PermanentRedirect',
-  'IllegalLocationConstraintException',
-]);
-const WRONG_KEY = new Set(['KeyTooLongError', 'XMinioInvalidObjectName']);
+/** The user metadata by which a store knows an object of its own again. */
+const DIGEST = 'sha256';
 
 /** Objects in a bucket of S3 or of a server that speaks its protocol. */
 export class S3Store implements ObjectStore {
   readonly place: string;
   readonly #address: Address;
+  readonly #options: BucketOptions;
   readonly #credentials: Required<StoreCredentials> | undefined;
+  readonly #multipart = new MultipartUploads();
   #connection: Promise<{ sdk: Sdk; client: S3Client }> | undefined;
 
-  constructor(address: Address, credentials: Required<StoreCredentials> | undefined) {
+  constructor(address: Address, options: BucketOptions, credentials: Required<StoreCredentials> | undefined) {
     this.#address = address;
+    this.#options = options;
     this.#credentials = credentials;
     this.place = `bucket "${address.bucket}" at ${address.endpoint ?? 'AWS'}`;
   }
 
-  async put(key: string, body: Uint8Array, { contentType, signal }: PutOptions): Promise<void> {
+  async put(key: string, body: Uint8Array, options: PutOptions): Promise<PutOutcome> {
     const whole = this.#address.prefix + key;
     checkKey(key);
     checkKey(whole);
-    // A body that is a buffer goes whole, with its checksum in a header, and can be signed and sent as it is.
-    const input = { Bucket: this.#address.bucket, Key: whole, Body: body, ContentType: contentType };
-    await this.#run((client, { PutObjectCommand }) => client.send(new PutObjectCommand(input), during(signal)));
+    const { signal } = options;
+    const digest = createHash('sha256').update(body).digest('hex');
+    const input = this.#input(whole, body, digest, options);
+    return this.#run(async (client, sdk) => {
+      try {
+        // A body that is a buffer goes whole, with its checksum in a header, and can be signed and sent as it is.
+        if (body.length > PART_BYTES) await this.#multipart.upload(client, sdk, input, signal);
+        else await client.send(new sdk.PutObjectCommand(input), during(signal));
+        return 'stored';
+      } catch (error) {
+        if (!(this.#options.conditionalWrites && httpStatus(error) === 412)) throw error;
+      }
+      return (await this.#digestOf(client, sdk, whole, signal)) === digest ? 'found' : 'taken';
+    });
   }
 
   async check(signal?: AbortSignal): Promise<void> {
@@ -69,12 +80,55 @@ export class S3Store implements ObjectStore {
     );
   }
 
-  async #run(request: (client: S3Client, sdk: Sdk) => Promise<unknown>): Promise<void> {
+  #input(key: string, body: Uint8Array, digest: string, options: PutOptions): PutObjectCommandInput {
+    const { conditionalWrites, encryption, kmsKeyId } = this.#options;
+    const { contentType, metadata = {}, storageClass, tags = {} } = options;
+    const tagging = Object.entries(tags)
+      .map((tag) => tag.map(encodeURIComponent).join('='))
+      .join('&');
+    return {
+      Bucket: this.#address.bucket,
+      Key: key,
+      Body: body,
+      ContentType: contentType,
+      Metadata: { ...asAscii(metadata), [DIGEST]: digest },
+      ...(conditionalWrites && { IfNoneMatch: '*' }),
+      ...(storageClass !== undefined && { StorageClass: storageClass as PutObjectCommandInput['StorageClass'] }),
+      ...(tagging !== '' && { Tagging: tagging }),
+      ...(encryption !== 'default' && { ServerSideEncryption: encryption }),
+      ...(encryption === 'aws:kms' && kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
+    };
+  }
+
+  /** The digest of the object that has the key: the answer to a refused write does not say whose it is. */
+  async #digestOf(client: S3Client, sdk: Sdk, key: string, signal?: AbortSignal): Promise<string | undefined> {
+    try {
+      const input = { Bucket: this.#address.bucket, Key: key };
+      return (await client.send(new sdk.HeadObjectCommand(input), during(signal))).Metadata?.[DIGEST];
+    } catch (error) {
+      switch (httpStatus(error)) {
+        case 403:
+          throw new ConfigError(
+            `expected the right to read (s3:GetObject) in ${this.place}, to see whether an object of this key is ours, got none`,
+            { code: 'cannot-read', path: '/url' },
+          );
+        case 404:
+          throw new UnavailableError(`expected ${this.place} to have the object for which it refused one, got none`, {
+            code: 'conflict',
+          });
+        default:
+          throw error;
+      }
+    }
+  }
+
+  async #run<T>(request: (client: S3Client, sdk: Sdk) => Promise<T>): Promise<T> {
     try {
       const { sdk, client } = await (this.#connection ??= this.#connect());
-      await request(client, sdk);
+      return await request(client, sdk);
     } catch (error) {
-      throw storeError(error, this.#address, this.place);
+      if (error instanceof ConfigError || error instanceof UnavailableError) throw error;
+      throw storeError(error, { bucket: this.#address.bucket, name: this.place });
     }
   }
 
@@ -99,37 +153,12 @@ function during(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } 
   return signal === undefined ? {} : { abortSignal: signal };
 }
 
-/** What the SDK threw, as what the caller can do about it. */
-function storeError(error: unknown, { bucket }: Address, place: string): Error {
-  const name = error instanceof Error ? error.name : '';
-  const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
-  const cause = plain(error);
-  const fix = (code: string, expected: string): ConfigError =>
-    new ConfigError(`expected ${expected}, got ${name}`, { code, path: '/url', cause });
-
-  if (WRONG_CREDENTIALS.has(name)) return fix('credentials', `a valid access key and secret for ${place}`);
-  if (name === 'NoSuchBucket') return fix('no-bucket', place);
-  if (WRONG_REGION.has(name) || messageOf(error) === 'Region is missing') {
-    return fix('region', `the region of bucket "${bucket}" in the URL (region=) or in AWS_REGION`);
-  }
-  if (WRONG_KEY.has(name))
-    return new RejectedError(`expected a key that ${place} takes, got ${name}`, { code: 'key', cause });
-  if (status === 403 && name !== 'RequestTimeTooSkewed')
-    return fix('access-denied', `the right to write into ${place}`);
-  if (status === undefined) {
-    return new UnavailableError(`expected an answer from ${place}, got ${messageOf(error) || name}`, {
-      code: 'unreachable',
-      cause,
-    });
-  }
-  return new UnavailableError(`expected ${place} to store an object, got ${name} (HTTP ${status})`, {
-    code: status === 429 || status >= 500 ? 'unavailable' : 'refused',
-    cause,
-  });
-}
-
-/** Without what the SDK hangs on it: the refused request, whose headers may hold a session's token. Flows see causes. */
-function plain(error: unknown): Error {
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  return Object.assign(new Error(message), { name });
+/** User metadata travels in headers: ASCII is as it is, but for the percent sign, all else is percent-encoded UTF-8. */
+function asAscii(metadata: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(metadata).map(([name, text]) => [
+      name,
+      text.toWellFormed().replace(/[^\x20-\x7e]+|%/g, (part) => encodeURIComponent(part)),
+    ]),
+  );
 }

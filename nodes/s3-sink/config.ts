@@ -2,6 +2,38 @@ import Type, { type Static } from 'typebox';
 import type { PaletteEntry } from '../adapter/palette.js';
 import { deadLetters } from '../dead-letter-queue/config.js';
 
+const column = Type.Object({
+  header: Type.String({
+    title: 'Column',
+    description: 'Its name in the header line.',
+    default: '',
+    minLength: 1,
+    ui: { placeholder: 'temperature' },
+  }),
+  path: Type.String({
+    title: 'Path',
+    description: 'Its value: `payload.temperature`, `topic[0]`, `identity`, `receivedAt`, `instance`.',
+    default: '',
+    format: 'path',
+    ui: { placeholder: 'payload.temperature' },
+  }),
+});
+
+/** Amazon S3 User Guide, "Categorizing your objects using tags". */
+const TAG_TEXT = '^[\\p{L}\\p{N}\\p{Z}_.:/=+@-]*$';
+
+const tag = Type.Object({
+  name: Type.String({
+    title: 'Tag',
+    default: '',
+    minLength: 1,
+    maxLength: 128,
+    pattern: TAG_TEXT,
+    ui: { placeholder: 'retention' },
+  }),
+  value: Type.String({ title: 'Value', default: '', maxLength: 256, pattern: TAG_TEXT, ui: { placeholder: '90d' } }),
+});
+
 export const config = Type.Object({
   configVersion: Type.Literal(1, { default: 1, ui: { control: 'hidden' } }),
   name: Type.Optional(Type.String({ title: 'Name', description: 'What this node is called in the editor.' })),
@@ -15,8 +47,8 @@ export const config = Type.Object({
   key: Type.String({
     title: 'Object key',
     description:
-      'A template over the message, with `{year}`, `{month}`, `{day}`, `{hour}` of the event time in UTC, `{instance}`, and `{batch}`, which makes each object its own and must be there; values are percent-encoded outside `A-Za-z0-9._=-`.',
-    default: '{topic[0]}/year={year}/month={month}/day={day}/hour={hour}/{instance}-{batch}.ndjson.gz',
+      'A template over the message, with `{year}`, `{month}`, `{day}`, `{hour}` of the event time in UTC, `{instance}`, `{batch}`, which makes each object its own and must be there, and `{suffix}` for its end, such as `.ndjson.gz`; values are percent-encoded outside `A-Za-z0-9._=-`.',
+    default: '{topic[0]}/year={year}/month={month}/day={day}/hour={hour}/{instance}-{batch}{suffix}',
     minLength: 1,
     maxLength: 1_024,
     format: 'template',
@@ -31,6 +63,15 @@ export const config = Type.Object({
       ui: { icon: 'fa-clock-o', placeholder: 'payload.ts' },
     }),
   ),
+  format: Type.Union(
+    [Type.Literal('ndjson', { title: 'NDJSON: a line of JSON each' }), Type.Literal('csv', { title: 'CSV' })],
+    {
+      title: 'Format',
+      description: 'How an object holds its messages, one a line; the suffix says it, `.ndjson` or `.csv`.',
+      default: 'ndjson',
+      ui: { icon: 'fa-file-text-o' },
+    },
+  ),
   line: Type.Union(
     [
       Type.Literal('envelope', { title: 'identity, topic, receivedAt and payload' }),
@@ -39,16 +80,61 @@ export const config = Type.Object({
     {
       title: 'Line',
       description:
-        'What each line holds: `envelope` keeps the identity, by which readers find what came twice; `payload` does not.',
+        'What each line of NDJSON holds: `envelope` keeps the identity, by which readers find what came twice; `payload` does not.',
       default: 'envelope',
-      ui: { icon: 'fa-align-left' },
+      ui: { icon: 'fa-align-left', when: { field: 'format', is: ['ndjson'] } },
     },
   ),
-  compression: Type.Union([Type.Literal('gzip', { title: 'gzip' }), Type.Literal('none', { title: 'none' })], {
-    title: 'Compression',
-    description: 'How objects are compressed; readers tell it from the suffix of the key, `.gz` or none.',
-    default: 'gzip',
-    ui: { icon: 'fa-compress' },
+  columns: Type.Array(column, {
+    title: 'Columns',
+    description:
+      'Of CSV, from left to right. Objects and lists become JSON, dates ISO 8601, buffers base64; what is missing or null stays empty.',
+    minItems: 1,
+    default: ['identity', 'topic', 'receivedAt', 'payload'].map((name) => ({ header: name, path: name })),
+    ui: { icon: 'fa-columns', when: { field: 'format', is: ['csv'] } },
+  }),
+  header: Type.Boolean({
+    title: 'Header line',
+    description: 'Whether each object begins with the names of the columns.',
+    default: true,
+    ui: { icon: 'fa-header', when: { field: 'format', is: ['csv'] } },
+  }),
+  escapeFormulas: Type.Boolean({
+    title: 'Guard formulas',
+    description:
+      "Whether a text that begins with `=`, `+`, `-`, `@`, tab or return gets a `'` before it, so that no spreadsheet runs it. Off, because databases would read another text than was sent.",
+    default: false,
+    ui: { icon: 'fa-shield', when: { field: 'format', is: ['csv'] } },
+  }),
+  compression: Type.Union(
+    [
+      Type.Literal('gzip', { title: 'gzip' }),
+      Type.Literal('zstd', { title: 'zstd' }),
+      Type.Literal('none', { title: 'none' }),
+    ],
+    {
+      title: 'Compression',
+      description: 'How objects are compressed; readers tell it from the end of the key, `.gz`, `.zst` or none.',
+      default: 'gzip',
+      ui: { icon: 'fa-compress' },
+    },
+  ),
+  storageClass: Type.Optional(
+    Type.String({
+      title: 'Storage class',
+      description:
+        "S3's, as `STANDARD_IA` or `INTELLIGENT_TIERING`, or a name of the server's own. Empty: the default of the bucket. A folder has none.",
+      pattern: '^[A-Za-z0-9_.-]+$',
+      ui: { icon: 'fa-archive', placeholder: 'STANDARD' },
+    }),
+  ),
+  tags: Type.Array(tag, {
+    title: 'Tags',
+    description:
+      'Of each object in a bucket, for lifecycle rules, rights and bills. They take the right `s3:PutObjectTagging`.',
+    maxItems: 10,
+    default: [],
+    ui: { icon: 'fa-tags' },
   }),
   maxRecords: Type.Integer({
     title: 'Records',

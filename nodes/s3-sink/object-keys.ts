@@ -7,6 +7,7 @@ import { templateScope } from '../lib/scope.js';
 import { compilePath, compileTemplate, type Template } from '../lib/template.js';
 import { parseTime } from '../lib/time.js';
 import type { Config } from './config.js';
+import { suffixProblem } from './object-suffix.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -16,6 +17,8 @@ type HiveFields = Readonly<Record<'year' | 'month' | 'day' | 'hour', string>>;
 export interface Place {
   /** The same for all messages that may share an object. */
   readonly partition: string;
+  /** The event time, else that of the receipt, in milliseconds since 1970-01-01T00:00Z. */
+  readonly time: number;
   /** Whether the message was to say when it happened, and did not, or said something impossible. */
   readonly eventTimeMissing: boolean;
 }
@@ -24,27 +27,24 @@ export interface Place {
 export class ObjectKeys {
   readonly #template: Template;
   readonly #readEventTime: ((scope: unknown) => unknown) | undefined;
-  readonly #instance: string;
   /** Stands for {batch} until an object begins. Unguessable, so that no value of a message is taken for it. */
   readonly #slot = randomUUID();
+  /** Fields of the template that are no message's. */
+  readonly #own: object;
   #hour = { number: 0, fields: hiveFields(new Date(0)) };
 
   /** @throws ConfigError when no message could have a right key, or two objects could have one */
-  constructor({ key, eventTime, compression }: Pick<Config, 'key' | 'eventTime' | 'compression'>, instance: string) {
+  constructor(config: Config, suffix: string, instance: string) {
+    const { key, eventTime } = config;
     this.#template = compileTemplate(key);
     this.#readEventTime = eventTime === undefined ? undefined : compilePath(eventTime);
-    this.#instance = instance;
+    this.#own = { instance, suffix, batch: this.#slot };
     if (!this.#template.roots.includes('batch') || !key.includes('{batch}')) {
       throw wrongKey(
         `expected {batch} in the key, without which objects replace each other, got ${JSON.stringify(key)}`,
       );
     }
-    if ((compression === 'gzip') !== key.endsWith('.gz')) {
-      throw wrongKey(
-        `expected a key that ends in .gz with compression gzip, and only then, got ${JSON.stringify(key)} with ${compression}`,
-      );
-    }
-    const problem = objectKeyProblem(key.replace(/\{[^{}]+\}/g, 'x'));
+    const problem = suffixProblem(config, suffix) ?? objectKeyProblem(key.replace(/\{[^{}]+\}/g, 'x'));
     if (problem !== undefined) throw wrongKey(problem);
   }
 
@@ -53,7 +53,7 @@ export class ObjectKeys {
    * @throws RejectedError `key-field` when the message lacks a field of the template
    */
   place(message: Message, receivedAt: number): Place {
-    const scope = templateScope(message, { instance: this.#instance, batch: this.#slot });
+    const scope = templateScope(message, this.#own);
     const eventTime = parseTime(this.#readEventTime?.(scope));
     const possible = eventTime !== undefined && isInOurEra(eventTime.getTime());
     const time = possible ? eventTime.getTime() : receivedAt;
@@ -64,7 +64,7 @@ export class ObjectKeys {
         { code: 'key-field' },
       );
     }
-    return { partition, eventTimeMissing: this.#readEventTime !== undefined && !possible };
+    return { partition, time, eventTimeMissing: this.#readEventTime !== undefined && !possible };
   }
 
   /**

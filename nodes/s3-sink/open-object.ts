@@ -7,31 +7,53 @@ export interface OpenObject {
   readonly records: number;
   /** Of its lines with their ends, uncompressed. */
   readonly bytes: number;
+  /** The earliest and the latest of its records, in milliseconds since 1970-01-01T00:00Z. */
+  readonly firstTime: number;
+  readonly lastTime: number;
   /**
-   * Takes one line.
+   * Takes one record.
    *
-   * @param bytes - of the line in UTF-8, with its end
    * @returns resolves when the record is safe; rejects when it is not, and will not be
    */
-  append(line: string, bytes: number): Promise<void>;
+  append(record: Line): Promise<void>;
   /** Ends it and hands over what it holds. Nothing is appended any more. */
   seal(): Buffer;
+  /** Another object has its key. */
+  rename(key: string): void;
   /** What it held has been stored. */
   settle(): void;
   /** What it held has not been stored, and will not be. */
   fail(error: unknown): void;
 }
 
+export interface Line {
+  /** Without its end. */
+  readonly text: string;
+  /** In UTF-8, with its end. */
+  readonly bytes: number;
+  /** When it happened, in milliseconds since 1970-01-01T00:00Z. */
+  readonly time: number;
+}
+
 /** Keeps its lines in memory: a record is safe when the object has been stored. */
 export class MemoryObject implements OpenObject {
-  readonly key: string;
-  #lines: string[] = [];
+  #key: string;
+  #lines: string[];
   #records = 0;
-  #bytes = 0;
+  #bytes: number;
+  #firstTime = Infinity;
+  #lastTime = -Infinity;
   readonly #stored = Promise.withResolvers<void>();
 
-  constructor(key: string) {
-    this.key = key;
+  /** @param head - a line that comes before all records, without its end */
+  constructor(key: string, head: string | undefined) {
+    this.#key = key;
+    this.#lines = head === undefined ? [] : [head];
+    this.#bytes = head === undefined ? 0 : Buffer.byteLength(head) + 1;
+  }
+
+  get key(): string {
+    return this.#key;
   }
 
   get records(): number {
@@ -42,10 +64,20 @@ export class MemoryObject implements OpenObject {
     return this.#bytes;
   }
 
-  append(line: string, bytes: number): Promise<void> {
-    this.#lines.push(line);
+  get firstTime(): number {
+    return this.#firstTime;
+  }
+
+  get lastTime(): number {
+    return this.#lastTime;
+  }
+
+  append({ text, bytes, time }: Line): Promise<void> {
+    this.#lines.push(text);
     this.#records++;
     this.#bytes += bytes;
+    if (time < this.#firstTime) this.#firstTime = time;
+    if (time > this.#lastTime) this.#lastTime = time;
     return this.#stored.promise;
   }
 
@@ -53,6 +85,10 @@ export class MemoryObject implements OpenObject {
     const lines = this.#lines;
     this.#lines = [];
     return Buffer.from(`${lines.join('\n')}\n`);
+  }
+
+  rename(key: string): void {
+    this.#key = key;
   }
 
   settle(): void {

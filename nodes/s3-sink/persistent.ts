@@ -8,7 +8,8 @@ const AWAY = { initialMs: 500, maximumMs: 30_000 };
 const REFUSED = { initialMs: 5_000, maximumMs: 60_000 };
 const HURRIED = { initialMs: 250, maximumMs: 1_000 };
 
-type Operation = (signal: AbortSignal) => Promise<void>;
+type Operation<T> = (signal: AbortSignal) => Promise<T>;
+type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 
 /** Tries operations until they succeed, a few at a time. One that waits for its next attempt keeps no other from its turn. */
 export class Persistent {
@@ -27,16 +28,18 @@ export class Persistent {
   }
 
   /**
+   * What the operation gives in the end.
+   *
    * @param onFailure - told of each attempt that failed, and of the milliseconds until the next
    * @throws RejectedError as the operation does; UnavailableError `closed` once all is given up
    */
-  async run(operation: Operation, onFailure: (error: unknown, waitMs: number) => void): Promise<void> {
+  async run<T>(operation: Operation<T>, onFailure: (error: unknown, waitMs: number) => void): Promise<T> {
     for (let attempt = 0; ; attempt++) {
-      const failure = await this.#attempt(operation);
-      if (failure === undefined) return;
-      const pace = this.#hurried ? HURRIED : failure.error instanceof ConfigError ? REFUSED : AWAY;
+      const outcome = await this.#attempt(operation);
+      if ('value' in outcome) return outcome.value;
+      const pace = this.#hurried ? HURRIED : outcome.error instanceof ConfigError ? REFUSED : AWAY;
       const wait = backoffDelay(attempt, pace);
-      onFailure(failure.error, wait);
+      onFailure(outcome.error, wait);
       await this.#pause(wait);
     }
   }
@@ -54,13 +57,12 @@ export class Persistent {
     for (const go of this.#queue.splice(0)) go();
   }
 
-  /** @returns what may be tried again */
-  async #attempt(operation: Operation): Promise<{ readonly error: unknown } | undefined> {
+  /** @returns the error of what may be tried again */
+  async #attempt<T>(operation: Operation<T>): Promise<Outcome<T>> {
     await this.#turn();
     try {
       this.#throwIfGivenUp();
-      await operation(this.#givenUp.signal);
-      return undefined;
+      return { value: await operation(this.#givenUp.signal) };
     } catch (error) {
       this.#throwIfGivenUp();
       if (error instanceof RejectedError) throw error;

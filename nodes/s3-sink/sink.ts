@@ -1,13 +1,14 @@
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
 import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
 import { messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
-import type { ObjectStore } from '../object-store/store.js';
+import type { ObjectStore, PutOutcome } from '../object-store/store.js';
 import type { Clock } from './clock.js';
+import { COMPRESSIONS } from './compression.js';
 import type { Config } from './config.js';
-import { lineOf } from './line.js';
+import { recordFormat, type RecordFormat } from './format.js';
+import { objectMetadata } from './metadata.js';
 import { isInOurEra, ObjectKeys } from './object-keys.js';
+import { suffixOf } from './object-suffix.js';
 import { MemoryObject, type OpenObject } from './open-object.js';
 import { Persistent } from './persistent.js';
 
@@ -16,17 +17,13 @@ const MAX_OPEN = 64;
 const PARALLEL_UPLOADS = 4;
 /** Node-RED cuts a node off after 15 s; the last attempt needs a moment to be given up. */
 const CLOSE_WITHIN_MS = 10_000;
-/**
- * Athena, Spark and DuckDB go by the suffix of the key, so the object is the gzip file itself. A Content-Encoding would
- * have HTTP clients unpack it under a name that still ends in .gz.
- */
-const CONTENT_TYPE = { gzip: 'application/gzip', none: 'application/x-ndjson' } as const;
 /** In `#failing`, beside the keys of objects: no key is empty. */
 const CHECK = '';
 
-const compress = promisify(gzip);
-
-type Context = Pick<NodeContext<Config, unknown>, 'config' | 'instance' | 'counters' | 'status' | 'log' | 'isWired'>;
+type Context = Pick<
+  NodeContext<Config, unknown>,
+  'id' | 'name' | 'flow' | 'config' | 'instance' | 'counters' | 'status' | 'log' | 'isWired'
+>;
 
 export interface Ports {
   readonly store: ObjectStore;
@@ -43,6 +40,7 @@ export class S3Sink implements Behaviour {
   readonly #context: Context;
   readonly #store: ObjectStore;
   readonly #clock: Clock;
+  readonly #format: RecordFormat;
   readonly #keys: ObjectKeys;
   readonly #uploads: Persistent;
   /** By partition, the oldest first. */
@@ -61,7 +59,9 @@ export class S3Sink implements Behaviour {
     this.#context = context;
     this.#store = store;
     this.#clock = clock;
-    this.#keys = new ObjectKeys(context.config, context.instance);
+    const { config, instance } = context;
+    this.#format = recordFormat(config, instance);
+    this.#keys = new ObjectKeys(config, suffixOf(this.#format, config.compression), instance);
     this.#uploads = new Persistent(clock, PARALLEL_UPLOADS);
   }
 
@@ -91,14 +91,14 @@ export class S3Sink implements Behaviour {
     if (this.#closed)
       throw new UnavailableError('expected an open node, got a message while it closes', { code: 'closed' });
     const receivedAt = this.#receiptOf(message);
-    const line = lineOf(message, receivedAt, config.line);
-    const bytes = Buffer.byteLength(line) + 1;
+    const text = this.#format.line(message, receivedAt);
+    const bytes = Buffer.byteLength(text) + 1;
     if (bytes > config.maxBufferedBytes) {
       throw new RejectedError(`expected a record of at most ${config.maxBufferedBytes} bytes, got ${bytes}`, {
         code: 'too-large',
       });
     }
-    const { partition, eventTimeMissing } = this.#keys.place(message, receivedAt);
+    const { partition, time, eventTimeMissing } = this.#keys.place(message, receivedAt);
     if (this.#bufferedBytes + bytes > config.maxBufferedBytes) {
       counters.add('queue-full');
       throw new UnavailableError(
@@ -108,7 +108,7 @@ export class S3Sink implements Behaviour {
     }
     const object = this.#objectFor(partition, bytes);
     if (eventTimeMissing) counters.add('event-time-missing');
-    const safe = object.append(line, bytes);
+    const safe = object.append({ text, bytes, time });
     this.#openBytes += bytes;
     this.#bufferedBytes += bytes;
     if (object.records >= config.maxRecords || object.bytes >= config.maxBytes) this.#roll(partition);
@@ -143,7 +143,7 @@ export class S3Sink implements Behaviour {
       if (open.bytes + bytes <= this.#context.config.maxBytes) return open;
       this.#roll(partition);
     }
-    const object = new MemoryObject(this.#keys.newKey(partition, this.#clock.now()));
+    const object = new MemoryObject(this.#keys.newKey(partition, this.#clock.now()), this.#format.head);
     if (this.#open.size >= MAX_OPEN) this.#rollOldest();
     const cancelRoll = this.#clock.later(() => this.#roll(partition), this.#context.config.maxAgeSeconds * 1_000);
     this.#open.set(partition, { object, cancelRoll });
@@ -162,24 +162,22 @@ export class S3Sink implements Behaviour {
     this.#open.delete(partition);
     rolled.cancelRoll();
     this.#openBytes -= rolled.object.bytes;
-    const storing = this.#storeObject(rolled.object).finally(() => this.#storing.delete(storing));
+    const storing = this.#storeObject(partition, rolled.object).finally(() => this.#storing.delete(storing));
     this.#storing.add(storing);
   }
 
   /** Never rejects: the object's records are told. */
-  async #storeObject(object: OpenObject): Promise<void> {
+  async #storeObject(partition: string, object: OpenObject): Promise<void> {
     const { config, counters, log } = this.#context;
-    const { key, records, bytes } = object;
+    const { records, bytes } = object;
     try {
-      const lines = object.seal();
-      const body = config.compression === 'gzip' ? await compress(lines) : lines;
-      await this.#uploads.run(
-        (signal) => this.#store.put(key, body, { contentType: CONTENT_TYPE[config.compression], signal }),
-        (error, waitMs) => {
-          counters.add('retried');
-          this.#failed(key, error, waitMs);
-        },
-      );
+      const body = await COMPRESSIONS[config.compression].compress(object.seal());
+      while ((await this.#put(object, body)) === 'taken') {
+        counters.add('key-taken');
+        const { key } = object;
+        object.rename(this.#keys.newKey(partition, this.#clock.now()));
+        log('warn', 'another object has the key of this one, which gets a new one', { key, newKey: object.key });
+      }
       counters.add('stored', records);
       counters.add('objects');
       counters.add('bytes', body.length);
@@ -187,10 +185,35 @@ export class S3Sink implements Behaviour {
       object.settle();
     } catch (error) {
       if (!(error instanceof RejectedError))
-        log('error', 'an object was not stored', { key, records, error: messageOf(error) });
+        log('error', 'an object was not stored', { key: object.key, records, error: messageOf(error) });
       object.fail(error);
     } finally {
       this.#bufferedBytes -= bytes;
+      this.#showStatus();
+    }
+  }
+
+  /** Tries until it is known what has become of the object. */
+  async #put(object: OpenObject, body: Buffer): Promise<PutOutcome> {
+    const { config, counters } = this.#context;
+    const { key } = object;
+    const options = {
+      contentType: COMPRESSIONS[config.compression].contentType ?? this.#format.contentType,
+      metadata: objectMetadata(this.#context, object),
+      storageClass: config.storageClass,
+      tags: Object.fromEntries(config.tags.map(({ name, value }) => [name, value])),
+    };
+    try {
+      const outcome = await this.#uploads.run(
+        (signal) => this.#store.put(key, body, { ...options, signal }),
+        (error, waitMs) => {
+          counters.add('retried');
+          this.#failed(key, error, waitMs);
+        },
+      );
+      if (outcome === 'found') counters.add('found');
+      return outcome;
+    } finally {
       this.#succeeded(key);
     }
   }

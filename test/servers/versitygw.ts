@@ -1,15 +1,17 @@
 /** A real S3 server, which checks signatures, rights and checksums as AWS does: no S3 server on npm does. */
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { findOnPath, freePort, goTool, startProcess, type ServerProcess, type TestServer } from './server.js';
 
 const VERSION = 'v1.8.0';
 const REGION = 'us-east-1';
 const BUCKET = 'sluice';
 
-interface S3Credentials {
+export interface S3Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
 }
@@ -24,6 +26,9 @@ export interface Versitygw extends TestServer {
 
 /** One that belongs to the test, which may stop it and start it again on the same port and data. */
 export interface OwnVersitygw extends Versitygw {
+  readonly port: number;
+  /** A new account, which has no right to anything that nobody gives it. */
+  addUser(): Promise<S3Credentials>;
   /** SIGKILL, as a crash. */
   kill(): Promise<void>;
   restart(): Promise<void>;
@@ -58,13 +63,18 @@ export async function startOwnVersitygw(): Promise<OwnVersitygw> {
   // In the posix backend a folder of the data folder is a bucket.
   await mkdir(join(data, BUCKET), { recursive: true });
   await mkdir(metadata);
+  const accounts = join(directory, 'accounts');
+  await mkdir(accounts);
   const port = await freePort();
   const credentials = { accessKeyId: 'sluice-test', secretAccessKey: randomBytes(24).toString('hex') };
   const start = (): Promise<ServerProcess> =>
     startProcess({
       command,
       // Extended attributes would need a file system that has them: the sidecar folder does not.
-      args: ['--port', `127.0.0.1:${port}`, '--region', REGION, 'posix', '--sidecar', metadata, data],
+      args: [
+        ...['--port', `127.0.0.1:${port}`, '--region', REGION, '--iam-dir', accounts],
+        ...['posix', '--sidecar', metadata, data],
+      ],
       env: { ROOT_ACCESS_KEY: credentials.accessKeyId, ROOT_SECRET_KEY: credentials.secretAccessKey },
       cwd: directory,
       port,
@@ -75,6 +85,23 @@ export async function startOwnVersitygw(): Promise<OwnVersitygw> {
     url: `s3://${BUCKET}?endpoint=${endpoint}&region=${REGION}&pathStyle=true`,
     credentials,
     env: asEnvironment(credentials),
+    port,
+    addUser: async () => {
+      const user = {
+        accessKeyId: `user-${randomBytes(4).toString('hex')}`,
+        secretAccessKey: randomBytes(24).toString('hex'),
+      };
+      const account = ['--access', user.accessKeyId, '--secret', user.secretAccessKey, '--role', 'user'];
+      await promisify(execFile)(command, ['admin', 'create-user', ...account], {
+        env: {
+          ADMIN_ACCESS_KEY: credentials.accessKeyId,
+          ADMIN_SECRET_KEY: credentials.secretAccessKey,
+          ADMIN_ENDPOINT_URL: `http://127.0.0.1:${port}`,
+          ADMIN_REGION: REGION,
+        },
+      });
+      return user;
+    },
     kill: () => server.kill(),
     restart: async () => {
       await server.stop();

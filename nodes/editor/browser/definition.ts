@@ -2,11 +2,13 @@ import type { PaletteEntry } from '../../adapter/palette.js';
 import type { FieldSchema } from '../node-folder.js';
 import { fieldCheck } from './check.js';
 import { fillRows, slotsOf } from '../../lib/slots.js';
+import { completeNodes } from './complete.js';
 import { defaultOf, drawChoice, drawComplex, isChoice, type FieldReader } from './fields.js';
 import { correctUsers, releaseSlots, slotsFor, type Slots } from './node-choice.js';
 import { isShown } from './when.js';
 
 interface Descriptor {
+  readonly type: string;
   readonly config: FieldSchema;
   readonly credentials?: FieldSchema;
   readonly palette: PaletteEntry;
@@ -39,8 +41,9 @@ interface SavedForm {
 const COLOR = '#9bd0c7';
 
 /** What `RED.nodes.registerType` takes, made of a node's schema. */
-export function definition({ config, credentials, palette }: Descriptor, extension: Extension): object {
+export function definition({ type, config, credentials, palette }: Descriptor, extension: Extension): object {
   const fields = config.properties ?? {};
+  completeNodes(type, fields);
   const prefix = palette.category === 'config' ? 'node-config-input-' : 'node-input-';
   let readers: Record<string, FieldReader> = {};
   let editors: { name: string; editor: CodeEditor }[] = [];
@@ -119,9 +122,7 @@ export function definition({ config, credentials, palette }: Descriptor, extensi
     return {
       value: defaultOf(field),
       // Node-RED takes a sentence only from a function of two parameters.
-      validate(this: EditorNode, given: unknown, _options: unknown): true | string {
-        // A flow that was made before there was this field has none.
-        const value = given === undefined ? defaultOf(field) : given;
+      validate(this: EditorNode, value: unknown, _options: unknown): true | string {
         return check(Array.isArray(value) ? fillRows(field, value, this) : value) ?? true;
       },
     };
@@ -135,7 +136,7 @@ export function definition({ config, credentials, palette }: Descriptor, extensi
       value: '',
       type,
       validate(this: EditorNode, value: unknown, _options: unknown): true | string {
-        const other = this[when.field] ?? fields[when.field]?.default;
+        const other = this[when.field];
         if (typeof other !== 'string' || !isShown(when, other)) return true;
         const node = typeof value === 'string' ? RED.nodes.node(value) : null;
         return (node !== null && node.valid !== false) || `expected a node of type ${type}, got none`;
@@ -165,9 +166,7 @@ export function definition({ config, credentials, palette }: Descriptor, extensi
       const value = typeof node[name] === 'string' ? node[name] : '';
       editors.push({ name, editor: RED.editor.createEditor({ id: `${prefix}${name}-editor`, mode, value }) });
     } else if (isChoice(field) && field.ui?.control !== 'hidden') {
-      const input = $(`#${prefix}${name}`);
-      if (node[name] === undefined) input.val(String(defaultOf(field)));
-      drawChoice(input, field);
+      drawChoice($(`#${prefix}${name}`), field);
     }
   }
 

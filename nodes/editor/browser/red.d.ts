@@ -91,7 +91,7 @@ declare const RED: {
     prepareConfigNodeSelect(node: EditorNode, property: string, type: string, prefix: string): void;
   };
   events: {
-    on(event: 'editor:save', listener: (node: EditorNode) => void): void;
+    on(event: 'nodes:add' | 'editor:save', listener: (node: EditorNode) => void): void;
     off(event: 'editor:save', listener: (node: EditorNode) => void): void;
     emit(event: 'nodes:change', node: EditorNode): void;
   };
