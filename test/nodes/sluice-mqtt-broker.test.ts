@@ -392,7 +392,7 @@ describe('sluice-mqtt-broker', () => {
           });
           assert.match(
             await flows.shows('ingest', 'error'),
-            /^the broker refuses the user or password \(Connection refused: Not authorized\); trying again in 1 s/,
+            /^the broker refuses the user or password \(Connection refused: Not authorized\): check both, .*; trying again in 1 s/,
           );
           assert.doesNotMatch(JSON.stringify([flows.logged(), flows.instance().report()]), /wrong-secret/);
           await flows.unload();

@@ -67,6 +67,7 @@ export function definition({ config, credentials, palette }: Descriptor, extensi
       editors = [];
       for (const [name, field] of Object.entries(fields)) drawField(this, name, field);
       drawConditions(fields, prefix);
+      drawWarnings(fields, prefix);
       extension.prepare?.(this);
     },
     oneditsave(this: EditorNode): void {
@@ -127,6 +128,24 @@ function drawConditions(fields: Readonly<Record<string, FieldSchema>>, prefix: s
     };
     other.on('change', show);
     show();
+  }
+}
+
+/** Rows that are red while their field has a value that is allowed and dangerous. */
+function drawWarnings(fields: Readonly<Record<string, FieldSchema>>, prefix: string): void {
+  for (const [name, field] of Object.entries(fields)) {
+    const dangerous = field.ui?.warnWhen;
+    if (dangerous === undefined) continue;
+    const input = $(`#${prefix}${name}`);
+    const mark = (): void => {
+      const value = input.val();
+      $(`[data-sluice-field="${name}"]`).toggleClass(
+        'sluice-danger',
+        dangerous.some((one) => String(one) === value),
+      );
+    };
+    input.on('change', mark);
+    mark();
   }
 }
 
