@@ -225,7 +225,7 @@ export class Connection {
     return failureSentence(error, {
       url: this.#settings.url,
       version: this.#version,
-      certificate: this.#settings.tls?.certificate,
+      tls: this.#settings.tls,
       connected: this.#connectedAt !== undefined,
     });
   }

@@ -1,13 +1,12 @@
 /** Why there is no connection, in a sentence that says what to do. */
-import type { X509Certificate } from 'node:crypto';
 import { messageOf } from '../lib/errors.js';
+import type { Tls } from './tls.js';
 
 interface Attempt {
   /** Without user and password. */
   readonly url: string;
   readonly version: 4 | 5;
-  /** Our own, where there is one. */
-  readonly certificate: X509Certificate | undefined;
+  readonly tls: Tls | undefined;
   /** Whether the broker had accepted the connection. */
   readonly connected: boolean;
 }
@@ -78,7 +77,7 @@ function networkSentence(code: string | undefined, error: Error, { url }: Attemp
 }
 
 /** We do not take the broker's certificate. */
-function certificateSentence(code: string | undefined, error: Error, { url }: Attempt): string | undefined {
+function certificateSentence(code: string | undefined, error: Error, { url, tls }: Attempt): string | undefined {
   switch (code) {
     case 'CERT_HAS_EXPIRED':
       return 'the certificate of the broker has expired: renew it there, or check the clock of this machine';
@@ -96,7 +95,7 @@ function certificateSentence(code: string | undefined, error: Error, { url }: At
     case 'CERT_REVOKED':
       return 'the certificate of the broker has been revoked: it needs a new one';
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return `the certificate of the broker is not for ${new URL(url).hostname}: connect by a name that it has, or set the server name (${messageOf(error)})`;
+      return `the certificate of the broker is not for ${tls?.options.servername ?? new URL(url).hostname}: connect by a name that it has, or set the server name (${messageOf(error)})`;
     default:
       return undefined;
   }
@@ -104,8 +103,8 @@ function certificateSentence(code: string | undefined, error: Error, { url }: At
 
 /** TLS failed for another reason: the broker does not take our certificate, or does not speak TLS. */
 function handshakeSentence(code: string | undefined, error: Error, attempt: Attempt): string | undefined {
-  const { certificate, url } = attempt;
-  const { host } = new URL(url);
+  const { certificate } = attempt.tls ?? {};
+  const { host } = new URL(attempt.url);
   if (code !== undefined && /^ERR_SSL_.*ALERT/.test(code)) {
     if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE/.test(code) && certificate === undefined) {
       return `the broker asks for a client certificate: set certificate and key (${code})`;
@@ -121,15 +120,15 @@ function handshakeSentence(code: string | undefined, error: Error, attempt: Atte
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
     return `what listens at ${host} does not speak TLS: use the port for it, or mqtt:// or ws:// (${code})`;
   }
-  // Node's own words for a socket that closes in the middle of the handshake.
-  if (code === 'ECONNRESET' && error.message.includes('before secure TLS connection')) {
-    return `what listens at ${host} ended the connection where TLS begins: use the port for it, or mqtt:// or ws://`;
+  if (attempt.tls !== undefined && !attempt.connected && isHangUp(code)) {
+    return `what listens at ${host} ended the connection where TLS begins: use the port for it, or mqtt:// or ws:// (${messageOf(error)})`;
   }
   return code?.startsWith('ERR_SSL_') === true ? `TLS with ${host} failed (${messageOf(error)})` : undefined;
 }
 
 /** Somebody is there, and speaks no MQTT. */
 function protocolSentence(code: string | undefined, error: Error, attempt: Attempt): string | undefined {
+  if (isHangUp(code)) return closedSentence(attempt);
   const { host, protocol } = new URL(attempt.url);
   if (error.message === 'connack timeout') {
     return `no broker has answered at ${host} in time: check host and port, and that it is one for ${protocol}//`;
@@ -152,6 +151,10 @@ function closedSentence({ connected, url }: Attempt): string {
   if (connected) return 'the connection was lost';
   const { host, protocol } = new URL(url);
   return `${host} closed the connection without an answer: is it a port for ${protocol}//?`;
+}
+
+function isHangUp(code: string | undefined): boolean {
+  return code === 'ECONNRESET' || code === 'EPIPE';
 }
 
 function codeOf(error: Error): string | number | undefined {

@@ -122,6 +122,10 @@ export class Outbox {
     if (this.#watched !== client) {
       this.#watched = client;
       client.on('packetreceive', (packet) => this.#watch(packet));
+      // What is sent before the next connection is ready was sent before, and must say so [MQTT-3.3.1-1]; mqtt.js does not.
+      client.on('packetsend', (packet) => {
+        if (packet.cmd === 'publish' && packet.qos > 0 && this.#line === undefined) packet.dup = true;
+      });
     }
     const { receiveMaximum, topicAliasMaximum = 0, maximumQoS, retainAvailable, maximumPacketSize } = properties;
     this.#line = {
@@ -213,9 +217,12 @@ export class Outbox {
 function refusalOf(publication: Publication, { version, limits }: Line): RejectedError | undefined {
   const { maximumQoS, retainAvailable, maximumPacketSize } = limits;
   if (maximumQoS !== undefined && publication.qos > maximumQoS) {
-    return new RejectedError(`expected a QoS of at most ${maximumQoS}, which is the broker's, got ${publication.qos}`, {
-      code: 'qos-not-supported',
-    });
+    return new RejectedError(
+      `expected a QoS of at most ${maximumQoS}, the most that the broker takes, got ${publication.qos}`,
+      {
+        code: 'qos-not-supported',
+      },
+    );
   }
   if (retainAvailable === false && publication.retain) {
     return new RejectedError('expected a message that is not to be retained: the broker keeps none, got one that is', {
