@@ -23,7 +23,8 @@ export function isUnsupportedVersion(error: Error): boolean {
 export function failureSentence(error: Error | undefined, attempt: Attempt): string {
   if (error === undefined) return closedSentence(attempt);
   const code = codeOf(error);
-  if (typeof code === 'number') return refusalSentence(code, error, attempt);
+  // With a number once there is a connection: mqtt.js itself has ended it, for what the broker sent.
+  if (typeof code === 'number') return attempt.connected ? messageOf(error) : refusalSentence(code, error, attempt);
   return (
     networkSentence(code, error, attempt) ??
     certificateSentence(code, error, attempt) ??
@@ -131,13 +132,13 @@ function protocolSentence(code: string | undefined, error: Error, attempt: Attem
   if (isHangUp(code)) return closedSentence(attempt);
   const { host, protocol } = new URL(attempt.url);
   if (error.message === 'connack timeout') {
-    return `no broker has answered at ${host} in time: check host and port, and that it is one for ${protocol}//`;
+    return `no broker has answered at ${host} in time: check ${protocol.startsWith('ws') ? 'host, port and path' : 'host and port'}, and that they are for ${protocol}//`;
   }
   const answer = /^Unexpected server response: (\d+)$/.exec(error.message)?.[1];
   if (answer !== undefined) {
     return `${host} answers the WebSocket with HTTP ${answer}: check the path in the URL`;
   }
-  if (protocol.startsWith('ws') && (code?.startsWith('HPE_') === true || error.message === 'socket hang up')) {
+  if (protocol.startsWith('ws') && code?.startsWith('HPE_') === true) {
     return `what listens at ${host} does not speak WebSocket: use the port for it, or mqtt:// (${messageOf(error)})`;
   }
   // mqtt-packet's errors have no code.
