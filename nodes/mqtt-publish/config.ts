@@ -26,7 +26,7 @@ export const config = Type.Object({
     Type.String({
       title: 'Topic',
       description: 'A template over the message: `alert/{payload.uuid}`, `{topic}/raw`. Empty: `msg.topic`.',
-      format: 'template',
+      format: 'topic-template',
       ui: { icon: 'fa-rss', placeholder: 'msg.topic' },
     }),
   ),
@@ -88,7 +88,7 @@ export const config = Type.Object({
     Type.String({
       title: 'Response topic',
       description: 'Where an answer is to go (MQTT 5): a template over the message. Empty: `msg.responseTopic`.',
-      format: 'template',
+      format: 'topic-template',
       ui: { icon: 'fa-reply', placeholder: 'msg.responseTopic' },
     }),
   ),

@@ -2,7 +2,6 @@ import { ConfigError, describeValue, RejectedError } from '../lib/errors.js';
 import { MESSAGE_ID } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
 import { compileTemplate, type Template } from '../lib/template.js';
-import { topicNameProblem } from '../lib/topic.js';
 import type { PublishProperties } from '../sluice-mqtt-broker/outbox.js';
 import type { Config } from './config.js';
 import { checkedTopic, compileText, MAX_BYTES, textProblem } from './text.js';
@@ -16,7 +15,7 @@ const MAX_SECONDS = 4_294_967_295;
  */
 export function compileProperties(config: Config): (message: Message, scope: object) => PublishProperties {
   const contentType = compileText(config.contentType, 'contentType', textProblem);
-  const responseTopic = compileText(config.responseTopic, 'responseTopic', topicNameProblem);
+  const responseTopic = compileText(config.responseTopic, 'responseTopic');
   const correlationData = compileText(config.correlationData, 'correlationData');
   const userPropertiesOf = compileUserProperties(config);
   return (message, scope) => {

@@ -1,7 +1,6 @@
 import { describeValue, messageOf, RejectedError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import { templateScope } from '../lib/scope.js';
-import { topicNameProblem } from '../lib/topic.js';
 import type { Publication } from '../sluice-mqtt-broker/outbox.js';
 import type { Config } from './config.js';
 import { compileProperties } from './properties.js';
@@ -17,7 +16,7 @@ export type PublicationOf = (message: Message) => Publication;
  * @throws ConfigError `setting` for a fixed text that no message can have
  */
 export function compilePublication(config: Config, instance: string): PublicationOf {
-  const topicText = compileText(config.topic, 'topic', topicNameProblem);
+  const topicText = compileText(config.topic, 'topic');
   const payloadText = compileText(config.payload, 'payload');
   const propertiesOf = compileProperties(config);
   return (message) => {

@@ -7,6 +7,8 @@ export function fieldCheck(schema: SettingsSchema, required: boolean): FieldChec
   const validate = settingsValidator(schema);
   return (value) => {
     if (!required && (value === '' || value === undefined)) return undefined;
+    // A flow of an earlier version, without this field: it gets the default, as at deploy.
+    if (value === undefined && schema.default !== undefined) return undefined;
     // What a variable stands for is known at deploy; the text around it cannot be judged.
     const unknown = (name: string): unknown => '${' + name + '}';
     const problems = settingsProblems(validate, prepare(schema, value, unknown, ''));

@@ -106,7 +106,11 @@ export function definition({ config, credentials, palette }: Descriptor, extensi
       const value = typeof node[name] === 'string' ? node[name] : '';
       editors.push({ name, editor: RED.editor.createEditor({ id: `${prefix}${name}-editor`, mode, value }) });
     } else if (isChoice(field) && field.ui?.control !== 'hidden') {
-      drawChoice($(`#${prefix}${name}`), field);
+      const input = $(`#${prefix}${name}`);
+      const value = node[name] ?? field.default;
+      // Node-RED fills a text field with '' for false.
+      if (typeof value === 'boolean') input.val(String(value));
+      drawChoice(input, field);
     }
   }
 
