@@ -91,7 +91,8 @@ describe('mqtt-ingest', () => {
       for (const qos of [0, 1, 2] as const) await client.publish('device/7', String(qos), { qos });
       const live = await flows.arrived('out', 3);
       assert.deepEqual(
-        live.map(({ payload, qos }) => [payload, qos]),
+        // A broker keeps the order within a QoS only [MQTT-4.6.0-6].
+        live.map(({ payload, qos }) => [payload as number, qos]).sort(([a = 0], [b = 0]) => a - b),
         [
           [0, 0],
           [1, 1],
@@ -127,7 +128,7 @@ describe('mqtt-ingest', () => {
   });
 
   describe('with the properties of MQTT 5', () =>
-    onEveryBrokerWithMqtt5((server) => {
+    onEveryBrokerWithMqtt5((server, { sharesEvenly }) => {
       it('gives them on the message, by the names of the core node', async () => {
         await flows.load([brokerNode(server().url), ingestNode({ identity: '{payload.id}' })]);
         await flows.shows('ingest', 'ok');
@@ -201,7 +202,8 @@ describe('mqtt-ingest', () => {
         const client = await flows.client(server().url);
         const sent = Array.from({ length: 20 }, (_, index) => index);
         for (const index of sent) await client.publish('device/7', String(index));
-        const [one, two] = [await flows.arrived('out', 1), await flows.arrived('out-2', 1)];
+        const least = sharesEvenly ? 1 : 0;
+        const [one, two] = [await flows.arrived('out', least), await flows.arrived('out-2', least)];
         while (one.length + two.length < sent.length) {
           await Promise.race([flows.arrived('out', one.length + 1), flows.arrived('out-2', two.length + 1)]);
         }

@@ -14,6 +14,8 @@ export interface BrokerKind {
   readonly unclaimedAt: readonly (1 | 2)[];
   /** Whether a subscription with a wildcard lowers the QoS of what it gets [MQTT-3.8.4-8]. aedes 1.2.0 does it for no wildcard. */
   readonly lowersQosOfWildcards: boolean;
+  /** Whether every member of a shared group gets something of a few messages. HiveMQ may give all to one. */
+  readonly sharesEvenly: boolean;
   readonly start: () => Promise<TestServer>;
 }
 
@@ -23,6 +25,7 @@ const AEDES: BrokerKind = {
   window: 20,
   unclaimedAt: [],
   lowersQosOfWildcards: false,
+  sharesEvenly: false,
   start: () => EmbeddedBroker.start(0),
 };
 const MOSQUITTO: BrokerKind = {
@@ -31,6 +34,7 @@ const MOSQUITTO: BrokerKind = {
   window: 20,
   unclaimedAt: [1],
   lowersQosOfWildcards: true,
+  sharesEvenly: true,
   start: startMosquitto,
 };
 const HIVEMQ: BrokerKind = {
@@ -39,6 +43,7 @@ const HIVEMQ: BrokerKind = {
   window: 10,
   unclaimedAt: [1, 2],
   lowersQosOfWildcards: true,
+  sharesEvenly: false,
   start: startHiveMq,
 };
 
