@@ -105,6 +105,38 @@ describeWithServer('the editor', startChromium, (server) => {
     await editor.node(ingest.id).locator('.red-ui-flow-node-error:not(.hide)').waitFor();
   });
 
+  it('publishes by a broker that it makes: a row is red while its value is dangerous, and a key is in no flow', async function () {
+    this.timeout(60_000);
+    const publish = await editor.add('mqtt-publish', 150, 330);
+    await editor.openForm(publish);
+    await editor.field('topic').fill('alert/#');
+    await editor.page.keyboard.press('Tab');
+    await editor.page.locator('#node-input-topic.input-error').waitFor();
+    await editor.field('topic').fill('alert/{payload.uuid}');
+    const red = editor.page.locator('[data-sluice-field="verify"].sluice-danger');
+    await editor.addConfig('broker', async () => {
+      await editor.configField('url').fill('mqtts://broker.example');
+      assert.equal(await red.count(), 0);
+      await editor.page.locator('[data-sluice-field="verify"] .red-ui-typedInput-option-trigger').click();
+      await editor.page.locator('.red-ui-typedInput-options:visible >> text=no').click();
+      assert.equal(await red.count(), 1);
+      assert.equal(await editor.configField('cleanStart').inputValue(), 'false');
+      assert.equal(await editor.page.locator('#node-config-dialog .input-error:visible').count(), 0);
+      await editor.page.locator('[data-sluice-field="will"] input[type=text]').first().fill('status/gateway');
+      await editor.configField('key').fill('/etc/ssl/gateway.key');
+    });
+    await editor.closeForm();
+    await editor.openForm(publish);
+    assert.equal(await editor.field('topic').inputValue(), 'alert/{payload.uuid}');
+    await editor.closeForm();
+    const { broker } = await editor.exported(publish);
+    const { verify, will, ...others } = await editor.exported({ id: String(broker) } as CanvasNode);
+    assert.deepEqual(
+      [String(verify), will, 'key' in others],
+      ['false', { topic: 'status/gateway', qos: 1, retain: false, delay: 0 }, false],
+    );
+  });
+
   it('keeps the wires with their rules when rows of a router move, go and come', async function () {
     this.timeout(60_000);
     const router = await editor.add('fan-out-router', 150, 400);

@@ -8,6 +8,7 @@ import type { Red } from '../nodes/adapter/red.js';
 import type { StatusLevel } from '../nodes/adapter/status.js';
 import deviceSimulator from '../nodes/device-simulator/device-simulator.js';
 import mqttIngest from '../nodes/mqtt-ingest/mqtt-ingest.js';
+import mqttPublish from '../nodes/mqtt-publish/mqtt-publish.js';
 import sluiceMqttBroker from '../nodes/sluice-mqtt-broker/sluice-mqtt-broker.js';
 import type { Message } from '../nodes/lib/message.js';
 import { useNodeRed, type FlowNode } from './node-red.js';
@@ -37,6 +38,15 @@ export const ingestNode = (settings: Settings = {}): FlowNode => ({
   ...settings,
 });
 
+export const publishNode = (settings: Settings = {}): FlowNode => ({
+  id: 'publish',
+  type: 'mqtt-publish',
+  broker: 'broker',
+  wires: [['published'], ['rejected']],
+  ...ON_A_TAB,
+  ...settings,
+});
+
 export const simulatorNode = (settings: Settings = {}): FlowNode => ({
   id: 'simulator',
   type: 'device-simulator',
@@ -50,7 +60,7 @@ export const helperNode = (id: string): FlowNode => ({ id, type: 'helper', ...ON
 
 const ENDS: FlowNode[] = [
   { id: 'tab', type: 'tab' },
-  ...['out', 'rejected', 'simulated', 'caught'].map(helperNode),
+  ...['out', 'published', 'rejected', 'simulated', 'caught'].map(helperNode),
   { id: 'catch', type: 'catch', ...ON_A_TAB, scope: null, uncaught: false, wires: [['caught']] },
 ];
 
@@ -79,10 +89,10 @@ export function useMqttFlows() {
     instance: (): Instance => instance,
     counters: (id: string): Record<string, number> => running(id).counters.snapshot(),
 
-    /** Loads nodes on a tab with the ends of the wires: `out`, `rejected`, `simulated`, and `caught` behind a Catch node. */
+    /** Loads nodes on a tab with the ends of the wires: `out`, `published`, `rejected`, `simulated`, and `caught` behind a Catch node. */
     async load(nodes: FlowNode[], credentials: Record<string, Record<string, string>> = {}, more: Entry[] = []) {
       const observe = (red: Red): void => void (instance = Instance.of(red));
-      const entries = [plugin, sluiceMqttBroker, mqttIngest, deviceSimulator, ...more, observe];
+      const entries = [plugin, sluiceMqttBroker, mqttIngest, mqttPublish, deviceSimulator, ...more, observe];
       const flow = [...ENDS, ...nodes];
       arrivals.clear();
       await nodeRed.load(entries, flow, credentials);

@@ -245,6 +245,19 @@ describe('sluice start', function () {
     }
   });
 
+  it('publishes alerts of the default flow', async () => {
+    const sluice = await start();
+    const client = await connectAsync(sluice.ready.mqtt);
+    const alert = once(client as never, 'message') as Promise<[string, Buffer]>;
+    await client.subscribeAsync('alert/#', { qos: 1 });
+    await client.publishAsync('device/hot', '{"uuid":"0b8a3c0e-7f55-4c1d-9a44-3c1c52a6a111","value":29}', { qos: 1 });
+    const [topic, payload] = await alert;
+    const { uuid, value } = JSON.parse(payload.toString()) as { uuid: string; value: number };
+    assert.equal(topic, `alert/${uuid}`);
+    assert.ok(value > 28);
+    await client.endAsync();
+  });
+
   it('keeps what the default flow does not take as dead letters, which the admin endpoint shows', async () => {
     const sluice = await start();
     const client = await connectAsync(sluice.ready.mqtt);

@@ -32,6 +32,8 @@ export interface FieldHint {
   readonly unit?: string;
   /** Shown only while another field has one of these values. */
   readonly when?: { readonly field: string; readonly is: readonly (string | number | boolean)[] };
+  /** Values that are allowed and dangerous: the row is then shown in red. */
+  readonly warnWhen?: readonly (string | number | boolean)[];
   /** For a credential: whether it is hidden as it is typed and never sent back to the editor. Default true. */
   readonly secret?: boolean;
 }

@@ -15,6 +15,7 @@ export const FORMATS: Formats = {
   'topic-filter': topicFilterProblem,
   'topic-name': topicNameProblem,
   'share-name': shareNameProblem,
+  'topic-template': topicTemplateProblem,
   template: (text) => problemOf(() => compileTemplate(text)),
   path: (text) => problemOf(() => compilePath(text)),
   json: (text) => {
@@ -34,6 +35,15 @@ function problemOf(compile: () => unknown): string | undefined {
   } catch (error) {
     return messageOf(error);
   }
+}
+
+/** What is wrong with a template for a topic, whatever its fields hold. */
+function topicTemplateProblem(text: string): string | undefined {
+  const filled = text.replace(/\{[^{}]*\}/g, 'x');
+  return (
+    problemOf(() => compileTemplate(text)) ??
+    topicNameProblem(filled)?.replace(JSON.stringify(filled), () => JSON.stringify(text))
+  );
 }
 
 /** What is wrong with a broker's URL; a password in it is not repeated. */

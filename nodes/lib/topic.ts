@@ -42,6 +42,7 @@ export function shareNameProblem(group: string): string | undefined {
 function stringProblem(text: string, what: string): string | undefined {
   if (text === '') return `expected ${what} of at least one character [MQTT-4.7.3-1], got ""`;
   if (text.includes('\0')) return `expected ${what} without U+0000 [MQTT-4.7.3-2], got ${JSON.stringify(text)}`;
+  if (!text.isWellFormed()) return `expected ${what} in Unicode [MQTT-1.5.4-1], got half a surrogate pair in it`;
   const bytes = new TextEncoder().encode(text).length; // the editor has no Buffer
   if (bytes > MAX_BYTES) return `expected ${what} of at most ${MAX_BYTES} bytes [MQTT-4.7.3-3], got ${bytes}`;
   return undefined;

@@ -1,9 +1,11 @@
-import type { IClientPublishOptions, MqttClient } from 'mqtt';
+import type { MqttClient } from 'mqtt';
 import type { Behaviour, NodeContext } from '../adapter/define-node.js';
-import { messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
+import { messageOf } from '../lib/errors.js';
 import { compileTopicFilter } from '../lib/topic.js';
 import type { Config, Credentials } from './config.js';
 import { Connection, END_TIMEOUT_MS, withTimeout, type ConnectionState, type Publish } from './connection.js';
+import { Outbox, type Publication, type Publishing } from './outbox.js';
+import { readTls } from './tls.js';
 
 export interface SubscriptionRequest {
   /** Topic filters without the prefix of a shared subscription. */
@@ -35,11 +37,8 @@ type BrokerContext = Pick<
   'id' | 'instance' | 'config' | 'credentials' | 'counters' | 'status' | 'log'
 >;
 
-/** What a 3.1.1 broker is assumed to take unanswered; it has no way to say. MQTT 5: its own, default 65,535. */
-const DEFAULT_SEND_WINDOW = { 4: 20, 5: 65_535 } as const;
-/** PUBACK, PUBREC and PUBCOMP codes of MQTT 5 that say nothing against the message: packet id in use or not found, quota. */
-const MAY_PASS = new Set([0x91, 0x92, 0x97]);
 const RANK = ['error', 'warning', 'busy', 'ok', 'off'] as const;
+const UNVERIFIED = 'whoever answers is taken for the broker: its certificate is not verified';
 const SUBSCRIBING: ConnectionState = { level: 'busy', text: 'subscribing' };
 
 /**
@@ -57,24 +56,28 @@ export class MqttBroker implements Behaviour {
   readonly #wanted = new Set<Connection>();
   readonly #subscribers = new Set<Subscriber>();
   readonly #listeners = new Set<(state: ConnectionState) => void>();
+  readonly #outbox: Outbox;
+  readonly #unverified: boolean;
   #started = false;
   #identifiersAvailable = true;
-  #unanswered = 0;
-  #sendWindow = 0;
-  readonly #waiting: (() => void)[] = [];
-  readonly #pending = new Set<{ readonly qos: number; readonly fail: (error: Error) => void }>();
 
+  /** @throws ConfigError `tls` for a certificate or a key that is none, or does not fit */
   constructor(context: BrokerContext) {
     this.#context = context;
     const { config, credentials } = context;
     const { url, user, password } = separateLogin(config.url);
     const clientId = config.clientId ?? `sluice-${context.instance}-${context.id}`;
+    const { will, ...shared } = config;
     const settings = {
-      ...config,
+      ...shared,
       url,
+      tls: readTls(url, config, credentials),
       user: credentials.user ?? user,
       password: credentials.password ?? password,
     };
+    this.#outbox = new Outbox(config);
+    this.#unverified = settings.tls?.options.rejectUnauthorized === false;
+    if (this.#unverified) context.log('warn', UNVERIFIED, { url });
     const takenOver = (id: string): void =>
       context.log('error', 'the session was taken over by another client with the same client id', { clientId: id });
     const outboundId = `${clientId}-out`;
@@ -96,13 +99,12 @@ export class MqttBroker implements Behaviour {
       },
     );
     this.#outbound = new Connection(
-      { ...settings, clientId: outboundId },
+      // The will goes with the messages that say that the gateway is there, so that the broker keeps their order.
+      { ...settings, clientId: outboundId, will },
       {
         receiveMaximum: () => 0,
-        connected: (_client, connack) => {
-          this.#sendWindow = connack.properties?.receiveMaximum ?? DEFAULT_SEND_WINDOW[this.#outbound.version];
-        },
-        lost: (forGood) => this.#onOutboundLost(forGood),
+        connected: (client, connack) => this.#outbox.connected(client, this.#outbound.version, connack),
+        lost: (forGood) => this.#outbox.lost(forGood, this.#outbound.state.text),
         message: () => undefined,
         changed: (state) => {
           for (const listener of this.#listeners) listener(state);
@@ -134,40 +136,30 @@ export class MqttBroker implements Behaviour {
     this.#subscribers.add(subscriber);
     subscriber.onState(this.#subscriptionState());
     this.#want(this.#inbound);
+    if (this.#context.config.will.topic !== undefined) this.#want(this.#outbound);
     const { client } = this.#inbound;
     if (client !== undefined) this.#sendSubscribe(client, subscriber);
     return { stop: () => this.#unsubscribe(subscriber) };
   }
 
   /**
-   * Publishes one message.
+   * Publishes one message where there is a connection, after those that were given before it.
    *
    * @returns resolves when the broker has answered (QoS 0: when it is written)
    * @throws UnavailableError when there is no connection, or none any more to answer
    * @throws RejectedError when the broker refuses this message (MQTT 5 reason codes from 0x80 on)
    */
-  async publish(topic: string, payload: Buffer | string, options: IClientPublishOptions): Promise<void> {
-    this.#want(this.#outbound);
-    const { qos = 0 } = options;
-    // mqtt.js does not keep to the server's receiveMaximum, and a server may disconnect for it [MQTT-3.3.4-9].
-    while (qos > 0 && this.#unanswered >= this.#sendWindow && this.#outbound.client !== undefined) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-    const { client } = this.#outbound;
-    if (client === undefined) {
-      throw new UnavailableError(`not published: ${this.#outbound.state.text}`, { code: 'not-connected' });
-    }
-    if (qos > 0) this.#unanswered++;
-    try {
-      await this.#write(client, topic, payload, { ...options, qos });
-    } catch (error) {
-      throw publishError(error);
-    } finally {
-      if (qos > 0) {
-        this.#unanswered--;
-        this.#waiting.shift()?.();
-      }
-    }
+  async publish(
+    topic: string,
+    payload: Buffer | string,
+    { qos = 0, retain = false, properties }: Partial<Publication>,
+  ): Promise<void> {
+    await this.#add({ topic, payload, qos, retain, properties }, false).answered;
+  }
+
+  /** Publishes one message as soon as there is a connection, after those that were given before it. */
+  offer(publication: Publication): Publishing {
+    return this.#add(publication, true);
   }
 
   /** Resolves when what is published has no connection to be answered by: at once, or as soon as that is so. */
@@ -193,41 +185,14 @@ export class MqttBroker implements Behaviour {
     await Promise.all([this.#inbound.close(), this.#outbound.close()]);
   }
 
+  #add(publication: Publication, patient: boolean): Publishing {
+    this.#want(this.#outbound);
+    return this.#outbox.add(publication, patient, this.#outbound.state.text);
+  }
+
   #want(connection: Connection): void {
     this.#wanted.add(connection);
     if (this.#started) connection.open();
-  }
-
-  #write(
-    client: MqttClient,
-    topic: string,
-    payload: Buffer | string,
-    { properties, ...options }: IClientPublishOptions & { qos: number },
-  ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const pending = { qos: options.qos, fail: reject };
-      this.#pending.add(pending);
-      client.publish(
-        topic,
-        payload,
-        { ...options, ...(this.#outbound.version === 5 && properties !== undefined && { properties }) },
-        (error) => {
-          this.#pending.delete(pending);
-          if (error) reject(error);
-          else resolve();
-        },
-      );
-    });
-  }
-
-  #onOutboundLost(forGood: boolean): void {
-    for (const wake of this.#waiting.splice(0)) wake();
-    // The others are sent again on the next connection. mqtt.js forgets those of QoS 0, and never calls back.
-    const lost = [...this.#pending].filter(({ qos }) => qos === 0 || forGood);
-    for (const pending of lost) {
-      this.#pending.delete(pending);
-      pending.fail(new Error(this.#outbound.state.text));
-    }
   }
 
   #sendSubscribe(client: MqttClient, subscriber: Subscriber): void {
@@ -309,7 +274,9 @@ export class MqttBroker implements Behaviour {
     const states = [this.#inbound.state, this.#outbound.state];
     const level = RANK.find((candidate) => states.some((state) => state.level === candidate));
     const worst = states.find((state) => state.level === level);
-    if (worst !== undefined) this.#context.status(worst.level, worst.text);
+    if (worst === undefined) return;
+    if (worst.level === 'ok' && this.#unverified) this.#context.status('warning', `${worst.text}; ${UNVERIFIED}`);
+    else this.#context.status(worst.level, worst.text);
   }
 }
 
@@ -325,17 +292,6 @@ function separateLogin(text: string): { url: string; user?: string; password?: s
     ...(username !== '' && { user: decodeURIComponent(username) }),
     ...(password !== '' && { password: decodeURIComponent(password) }),
   };
-}
-
-function publishError(error: unknown): Error {
-  const code = (error as { code?: unknown }).code;
-  if (typeof code === 'number' && code >= 0x80 && !MAY_PASS.has(code)) {
-    return new RejectedError(`the broker refuses the message: ${messageOf(error)}`, {
-      code: 'refused-by-broker',
-      cause: error,
-    });
-  }
-  return new UnavailableError(`not published: ${messageOf(error)}`, { code: 'connection-lost', cause: error });
 }
 
 /** A subscription identifier (1 to 268,435,455, MQTT 5.0 section 3.8.2.1.2) that stays the same over restarts. */

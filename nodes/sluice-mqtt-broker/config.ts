@@ -59,6 +59,82 @@ export const config = Type.Object({
     maximum: 65_535,
     ui: { icon: 'fa-heartbeat', unit: 's' },
   }),
+  verify: Type.Boolean({
+    title: 'Verify',
+    description:
+      'Whether the certificate of the broker is checked (`mqtts://`, `wss://`). Without, whoever answers is taken for the broker and is given the password: for a test only.',
+    default: true,
+    ui: { icon: 'fa-shield', warnWhen: [false] },
+  }),
+  ca: Type.Optional(
+    Type.String({
+      title: 'CA certificate',
+      description:
+        'Who may sign the certificate of the broker, in place of the authorities that Node.js knows: PEM, pasted (its line breaks may get lost), or the absolute path of a file, which is read at each deploy.',
+      ui: { icon: 'fa-certificate', placeholder: '/etc/ssl/ca.pem, or -----BEGIN CERTIFICATE-----' },
+    }),
+  ),
+  certificate: Type.Optional(
+    Type.String({
+      title: 'Certificate',
+      description:
+        'Our own, where the broker asks for one, with those between it and its authority behind it: PEM or the path of a file, as above. Its key is below.',
+      ui: { icon: 'fa-id-card-o', placeholder: '/etc/ssl/gateway.pem, or -----BEGIN CERTIFICATE-----' },
+    }),
+  ),
+  serverName: Type.Optional(
+    Type.String({
+      title: 'Server name',
+      description:
+        'The name that the certificate of the broker must have, and that the broker is told (SNI), where it is not the host of the URL.',
+      pattern: '^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$',
+      ui: { icon: 'fa-tag', placeholder: 'the host of the URL' },
+    }),
+  ),
+  topicAliases: Type.Boolean({
+    title: 'Topic aliases',
+    description:
+      'Whether long topics are sent as numbers, where the broker takes some (MQTT 5), and taken as numbers from it. Saves bytes on slow lines.',
+    default: false,
+    ui: { icon: 'fa-compress' },
+  }),
+  will: Type.Object(
+    {
+      topic: Type.Optional(
+        Type.String({
+          title: 'Topic',
+          description: 'Empty: there is no will.',
+          format: 'topic-name',
+          ui: { placeholder: 'none' },
+        }),
+      ),
+      payload: Type.String({ title: 'Payload', description: 'A text; it may be empty.', default: '' }),
+      qos: Type.Union(
+        [Type.Literal(0, { title: '0' }), Type.Literal(1, { title: '1' }), Type.Literal(2, { title: '2' })],
+        { title: 'QoS', description: 'The quality of service of the will.', default: 1 },
+      ),
+      retain: Type.Boolean({
+        title: 'Retain',
+        description: 'Whether the broker keeps it for those who subscribe later.',
+        default: false,
+      }),
+      delay: Type.Integer({
+        title: 'Delay (s)',
+        description:
+          'For how many seconds the broker waits for the client to come back (MQTT 5). The end of the session ends it.',
+        default: 0,
+        minimum: 0,
+        maximum: 4_294_967_295,
+      }),
+    },
+    {
+      title: 'Last will',
+      description:
+        'What the broker publishes when the connection that publishes is lost; not when it is ended in order. With a will that connection is made even where no node publishes.',
+      default: { payload: '', qos: 1, retain: false, delay: 0 },
+      ui: { icon: 'fa-bell-o' },
+    },
+  ),
 });
 
 export const credentials = Type.Object({
@@ -73,6 +149,20 @@ export const credentials = Type.Object({
     Type.String({
       title: 'Password',
       description: 'Kept in the encrypted credentials, never in the flow.',
+      ui: { icon: 'fa-lock' },
+    }),
+  ),
+  key: Type.Optional(
+    Type.String({
+      title: 'Key',
+      description: 'The private key of our own certificate: PEM or the path of a file, as there.',
+      ui: { icon: 'fa-key' },
+    }),
+  ),
+  passphrase: Type.Optional(
+    Type.String({
+      title: 'Passphrase',
+      description: 'What opens the key, where it is encrypted.',
       ui: { icon: 'fa-lock' },
     }),
   ),

@@ -1,7 +1,10 @@
 import mqtt, { type IClientOptions, type IConnackPacket, type IPublishPacket, type MqttClient } from 'mqtt';
 import type { StatusLevel } from '../adapter/status.js';
 import { backoffDelay } from '../lib/backoff.js';
-import { messageOf, UnavailableError } from '../lib/errors.js';
+import { UnavailableError } from '../lib/errors.js';
+import { failureSentence, isUnsupportedVersion } from './failure.js';
+import { AliasedTopics } from './topic-aliases.js';
+import type { Tls } from './tls.js';
 
 export interface ConnectionState {
   readonly level: StatusLevel;
@@ -20,6 +23,21 @@ export interface ConnectionSettings {
   readonly sessionExpiry: number;
   /** Seconds. */
   readonly keepalive: number;
+  /** For mqtts:// and wss://. */
+  readonly tls: Tls | undefined;
+  /** Whether the broker may use topic aliases. */
+  readonly topicAliases: boolean;
+  readonly will?: Will;
+}
+
+export interface Will {
+  /** None: there is no will. */
+  readonly topic?: string;
+  readonly payload: string;
+  readonly qos: 0 | 1 | 2;
+  readonly retain: boolean;
+  /** Seconds, with MQTT 5. */
+  readonly delay: number;
 }
 
 export interface ConnectionEvents {
@@ -46,10 +64,8 @@ const BACKOFF = { initialMs: 500, maximumMs: 30_000 };
 /** A connection that was lost before does not make the next pause short again. */
 const HELD_MS = 10_000;
 const SESSION_TAKEN_OVER = 0x8e;
-/** CONNACK codes that refuse the version: 3.1.1's 1, which a 3.1.1 broker also answers to version 5, and 5's 0x84. */
-const UNSUPPORTED_VERSION = new Set([0x01, 0x84]);
-/** CONNACK codes that refuse who asks: 3.1.1's 4 and 5, and 5's 0x86 and 0x87. */
-const REFUSED_USER = new Set([0x04, 0x05, 0x86, 0x87]);
+/** How many topics are kept for a broker that sends aliases for them. */
+const INCOMING_ALIASES = 256;
 
 /** One client, which connects, and connects again, until it is ended or another client takes its session. */
 export class Connection {
@@ -65,7 +81,8 @@ export class Connection {
   /** How many connections in a row were lost soon after they were made. */
   #cutShort = 0;
   #retry: NodeJS.Timeout | undefined;
-  #refusal: string | undefined;
+  /** Why the connection that is being made, or was, has failed: the first thing that was said of it. */
+  #failure: string | undefined;
 
   constructor(settings: ConnectionSettings, events: ConnectionEvents) {
     this.#settings = settings;
@@ -112,9 +129,43 @@ export class Connection {
   }
 
   #connect(): void {
-    const { url, user, password, clientId, cleanStart, sessionExpiry, keepalive } = this.#settings;
+    const { url } = this.#settings;
+    this.#setState('busy', `connecting to ${url}`);
+    const client = mqtt.connect(url, this.#options());
+    this.#client = client;
+    const current = (): boolean => client === this.#client;
+    // With an error mqtt.js sends no PUBACK and goes on.
+    client.handleMessage = (_publish, done) =>
+      done(current() ? undefined : new UnavailableError('not taken: the connection ends', { code: 'ending' }));
+    const topics = new AliasedTopics();
+    client.on('packetreceive', (packet) => topics.restore(packet));
+    client.on('message', (topic, payload, packet) => {
+      if (current()) this.#events.message({ ...packet, topic, payload });
+    });
+    client.on('connect', (connack) => {
+      this.#connectedAt = performance.now();
+      this.#failure = undefined;
+      this.#events.connected(client, connack);
+      this.#setState('ok', `connected (MQTT ${this.#version === 5 ? '5' : '3.1.1'})`);
+    });
+    client.on('disconnect', ({ reasonCode = 0 }) => {
+      if (reasonCode === SESSION_TAKEN_OVER && current()) this.#giveUpSession(client);
+      else this.#failure = `the broker ended the connection with reason 0x${reasonCode.toString(16).padStart(2, '0')}`;
+    });
+    client.on('error', (error) => {
+      if (current()) this.#onError(client, error);
+    });
+    client.on('close', () => {
+      if (current()) this.#onClose(client);
+    });
+    this.#watchStream(client);
+  }
+
+  #options(): IClientOptions {
+    const { url, user, password, clientId, cleanStart, sessionExpiry, keepalive, tls, topicAliases } = this.#settings;
     const receiveMaximum = this.#events.receiveMaximum();
-    const options: IClientOptions = {
+    const will = this.#will();
+    return {
       protocolVersion: this.#version,
       clientId,
       clean: cleanStart,
@@ -123,64 +174,67 @@ export class Connection {
       reconnectPeriod: 0, // its pause is fixed; ours grows, and differs between instances
       resubscribe: false, // each CONNACK subscribes anew, whatever the session holds
       queueQoSZero: false,
+      // Over a WebSocket mqtt.js passes on all that TLS needs but the name, and takes a client id out of the query.
+      query: {},
+      ...tls?.options,
+      ...(tls !== undefined && url.startsWith('wss:') && { wsOptions: { ...tls.options } }),
       ...(user !== undefined && { username: user }),
       ...(password !== undefined && { password }),
+      ...(will !== undefined && { will }),
       ...(this.#version === 5 && {
         properties: {
           sessionExpiryInterval: cleanStart ? 0 : sessionExpiry,
           ...(receiveMaximum > 0 && { receiveMaximum: Math.min(receiveMaximum, 65_535) }),
+          ...(receiveMaximum > 0 && topicAliases && { topicAliasMaximum: INCOMING_ALIASES }),
         },
       }),
     };
-    this.#setState('busy', `connecting to ${url}`);
-    const client = mqtt.connect(url, options);
-    this.#client = client;
-    const current = (): boolean => client === this.#client;
-    // With an error mqtt.js sends no PUBACK and goes on.
-    client.handleMessage = (_publish, done) =>
-      done(current() ? undefined : new UnavailableError('not taken: the connection ends', { code: 'ending' }));
-    client.on('message', (topic, payload, packet) => {
-      if (current()) this.#events.message({ ...packet, topic, payload });
-    });
-    client.on('connect', (connack) => {
-      this.#connectedAt = performance.now();
-      this.#events.connected(client, connack);
-      this.#setState('ok', `connected (MQTT ${this.#version === 5 ? '5' : '3.1.1'})`);
-    });
-    client.on('disconnect', ({ reasonCode = 0 }) => {
-      if (reasonCode === SESSION_TAKEN_OVER && current()) this.#giveUpSession(client);
-      else this.#refusal = `the broker ended the connection with reason 0x${reasonCode.toString(16).padStart(2, '0')}`;
-    });
-    client.on('error', (error) => {
-      if (current()) this.#onError(client, error);
-    });
-    client.on('close', () => {
-      if (current()) this.#onClose(client);
+  }
+
+  #will(): IClientOptions['will'] {
+    const { will } = this.#settings;
+    if (will?.topic === undefined) return undefined;
+    const { topic, payload, qos, retain, delay } = will;
+    return {
+      topic,
+      payload: Buffer.from(payload),
+      qos,
+      retain,
+      ...(this.#version === 5 && delay > 0 && { properties: { willDelayInterval: delay } }),
+    };
+  }
+
+  /** What mqtt.js keeps to itself: errors without a code (of a WebSocket), and those of TLS where nothing is verified. */
+  #watchStream(client: MqttClient): void {
+    client.stream.on('error', (error: Error) => {
+      if (client === this.#client) this.#onError(client, error);
     });
   }
 
   #onError(client: MqttClient, error: Error): void {
-    const code = 'code' in error && typeof error.code === 'number' ? error.code : undefined;
-    if (code !== undefined && UNSUPPORTED_VERSION.has(code)) {
-      if (this.#version === 5 && this.#settings.protocol === 'auto') {
-        this.#version = 4;
-        client.end(true);
-        this.#connect();
-        return;
-      }
-      this.#refusal = `the broker refuses MQTT ${this.#version === 5 ? '5' : '3.1.1'}: choose another protocol`;
-    } else if (code !== undefined && REFUSED_USER.has(code)) {
-      this.#refusal = `the broker refuses the user or password (${error.message})`;
-    } else {
-      this.#refusal = messageOf(error);
+    if (isUnsupportedVersion(error) && this.#version === 5 && this.#settings.protocol === 'auto') {
+      this.#version = 4;
+      client.end(true);
+      this.#connect();
+      return;
     }
+    this.#failure ??= this.#sentence(error);
+  }
+
+  #sentence(error: Error | undefined): string {
+    return failureSentence(error, {
+      url: this.#settings.url,
+      version: this.#version,
+      tls: this.#settings.tls,
+      connected: this.#connectedAt !== undefined,
+    });
   }
 
   #onClose(client: MqttClient): void {
     const { url, clientId } = this.#settings;
+    let reason = this.#failure ?? this.#sentence(undefined);
     this.#countLoss();
-    let reason = this.#refusal ?? 'the connection was lost';
-    this.#refusal = undefined;
+    this.#failure = undefined;
     if (this.#cutShort > 1) {
       // Before MQTT 5, and with mosquitto 2.0, nothing else tells that a session was taken over.
       reason = `${reason}, ${this.#cutShort} times soon after it was made: is there another client with the id "${clientId}"?`;
@@ -193,6 +247,7 @@ export class Connection {
       // Its stores stay: publishes without an answer are sent again under their packet ids [MQTT-4.4.0-1].
       const { incomingStore, outgoingStore } = client;
       client.reconnect({ incomingStore, outgoingStore });
+      this.#watchStream(client);
     }, wait);
   }
 

@@ -139,7 +139,17 @@ function brokerContext(url: string, { protocol }: SimulateOptions): ConstructorP
   return {
     id: 'simulate',
     instance: randomUUID(),
-    config: { configVersion: 1, url, protocol, cleanStart: true, sessionExpiry: 0, keepalive: KEEPALIVE_S },
+    config: {
+      configVersion: 1,
+      url,
+      protocol,
+      cleanStart: true,
+      sessionExpiry: 0,
+      keepalive: KEEPALIVE_S,
+      verify: true,
+      topicAliases: false,
+      will: { payload: '', qos: 0, retain: false, delay: 0 },
+    },
     credentials: {
       ...(process.env['SLUICE_MQTT_USER'] !== undefined && { user: process.env['SLUICE_MQTT_USER'] }),
       ...(process.env['SLUICE_MQTT_PASSWORD'] !== undefined && { password: process.env['SLUICE_MQTT_PASSWORD'] }),

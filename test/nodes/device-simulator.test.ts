@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { EmbeddedBroker } from '../../runtime/embedded/broker.js';
 import type { Message } from '../../nodes/lib/message.js';
 import { brokerNode, ingestNode, simulatorNode, useMqttFlows } from '../mqtt.js';
 import { startMosquitto, startOwnMosquitto } from '../servers/mosquitto.js';
+import { onEveryBroker } from '../servers/mqtt-brokers.js';
 import { startScriptedMqtt, type PacketOf, type ScriptedClient } from '../servers/scripted-mqtt.js';
-import { describeWithServer, type TestServer } from '../servers/server.js';
+import { describeWithServer } from '../servers/server.js';
 import { startTcpGate } from '../tcp-gate.js';
 
 const UUID_V5 = /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -325,14 +325,7 @@ describe('device-simulator', () => {
     });
   });
 
-  describeWithServer(
-    'to the embedded broker',
-    () => EmbeddedBroker.start(0),
-    (server) => publishes(server, 4),
-  );
-  describeWithServer('to mosquitto', startMosquitto, (server) => publishes(server, 5));
-
-  function publishes(server: () => TestServer, version: 4 | 5): void {
+  onEveryBroker((server, { version }) => {
     for (const qos of [0, 1, 2] as const) {
       it(`publishes at QoS ${qos}, and counts what is answered`, async () => {
         const receiver = await flows.client(server().url, { protocolVersion: version });
@@ -376,7 +369,7 @@ describe('device-simulator', () => {
       assert.equal(new Set(identities).size, 3_000);
       assert.equal(identities.length, 3_000);
     });
-  }
+  });
 
   describeWithServer('to a broker that goes away', startMosquitto, (server) => {
     it('waits, and neither loses a message nor makes one twice', async () => {

@@ -5,10 +5,12 @@ import { compileSettings } from '../../nodes/lib/settings.js';
 import { MqttBroker } from '../../nodes/sluice-mqtt-broker/broker.js';
 import { config, type Config } from '../../nodes/sluice-mqtt-broker/config.js';
 import { EmbeddedBroker } from '../../runtime/embedded/broker.js';
-import { brokerNode, ingestNode, simulatorNode, useMqttFlows } from '../mqtt.js';
+import { brokerNode, ingestNode, publishNode, simulatorNode, useMqttFlows } from '../mqtt.js';
 import { startMosquitto, startOwnMosquitto } from '../servers/mosquitto.js';
+import { onEveryBroker } from '../servers/mqtt-brokers.js';
 import { startScriptedMqtt, type PacketOf, type ScriptedClient } from '../servers/scripted-mqtt.js';
 import { describeWithServer } from '../servers/server.js';
+import { startTcpGate } from '../tcp-gate.js';
 
 const SECRET = 'p@ss:w/rd% ü';
 
@@ -273,37 +275,6 @@ describe('sluice-mqtt-broker', () => {
         }
       });
 
-      it('keeps its session: what is published while the flow is away arrives after it is back', async () => {
-        const flow = [brokerNode(server().url, { clientId: 'kept' }), ingestNode()];
-        await flows.load(flow);
-        await flows.shows('ingest', 'ok');
-        const client = await flows.client(server().url);
-        await client.publish('device/7', '1');
-        await flows.arrived('out');
-        await flows.unload();
-        for (const payload of ['2', '3']) await client.publish('device/7', payload);
-        await flows.load(flow);
-        const messages = await flows.arrived('out', 2);
-        assert.deepEqual(
-          messages.map(({ payload }) => payload),
-          [2, 3],
-        );
-      });
-
-      it('begins a new session with clean start: what is published while the flow is away is gone', async () => {
-        const flow = [brokerNode(server().url, { clientId: 'clean', cleanStart: true }), ingestNode()];
-        await flows.load(flow);
-        await flows.shows('ingest', 'ok');
-        await flows.unload();
-        const client = await flows.client(server().url);
-        await client.publish('device/7', '1');
-        await flows.load(flow);
-        await flows.shows('ingest', 'ok');
-        await client.publish('device/7', '2');
-        const [message] = await flows.arrived('out');
-        assert.equal(message?.payload, 2);
-      });
-
       it('takes each message once or leaves it to its session, whenever it is closed and made again', async () => {
         const client = await flows.client(server().url);
         const context = {
@@ -392,7 +363,7 @@ describe('sluice-mqtt-broker', () => {
           });
           assert.match(
             await flows.shows('ingest', 'error'),
-            /^the broker refuses the user or password \(Connection refused: Not authorized\); trying again in 1 s/,
+            /^the broker refuses the user or password \(Connection refused: Not authorized\): check both, .*; trying again in 1 s/,
           );
           assert.doesNotMatch(JSON.stringify([flows.logged(), flows.instance().report()]), /wrong-secret/);
           await flows.unload();
@@ -417,6 +388,177 @@ describe('sluice-mqtt-broker', () => {
       });
     },
   );
+
+  onEveryBroker((server, { version }) => {
+    it('keeps its session: what is published while the flow is away arrives after it is back', async () => {
+      const flow = [brokerNode(server().url, { clientId: 'kept' }), ingestNode()];
+      await flows.load(flow);
+      await flows.shows('ingest', 'ok');
+      const client = await flows.client(server().url, { protocolVersion: version });
+      await client.publish('device/7', '1');
+      await flows.arrived('out');
+      await flows.unload();
+      for (const payload of ['2', '3']) await client.publish('device/7', payload);
+      await flows.load(flow);
+      const messages = await flows.arrived('out', 2);
+      assert.deepEqual(
+        messages.map(({ payload }) => payload),
+        [2, 3],
+      );
+    });
+
+    it('begins a new session with clean start: what is published while the flow is away is gone', async () => {
+      const flow = [brokerNode(server().url, { clientId: 'clean', cleanStart: true }), ingestNode()];
+      await flows.load(flow);
+      await flows.shows('ingest', 'ok');
+      await flows.unload();
+      const client = await flows.client(server().url, { protocolVersion: version });
+      await client.publish('device/7', '1');
+      await flows.load(flow);
+      await flows.shows('ingest', 'ok');
+      await client.publish('device/7', '2');
+      const [message] = await flows.arrived('out');
+      assert.equal(message?.payload, 2);
+    });
+  });
+
+  describe('with a last will', () => {
+    const will = { topic: 'status/gateway', payload: 'gone', qos: 1, retain: true, delay: 0 };
+
+    onEveryBroker((server, { version }) => {
+      it('leaves it when the connection that publishes is lost, once, also where no node publishes', async () => {
+        const watcher = await flows.client(server().url, { protocolVersion: version });
+        await watcher.subscribe('status/#');
+        const gate = await startTcpGate(Number(new URL(server().url).port));
+        try {
+          await flows.load([brokerNode(`mqtt://127.0.0.1:${gate.port}`, { will }), ingestNode()]);
+          await flows.shows('ingest', 'ok');
+          await flows.shows('broker', 'ok');
+          await gate.shut();
+          await flows.shows('ingest', 'error');
+          await watcher.received();
+          await watcher.publish('status/end', '');
+          const packets = await watcher.received(2);
+          assert.deepEqual(
+            packets.map(({ topic, payload }) => [topic, payload.toString()]),
+            [
+              ['status/gateway', 'gone'],
+              ['status/end', ''],
+            ],
+          );
+          const later = await flows.client(server().url, { protocolVersion: version });
+          await later.subscribe('status/gateway');
+          assert.equal((await later.received())[0]?.retain, true);
+        } finally {
+          await gate.stop();
+          await watcher.publish('status/gateway', '', { retain: true });
+        }
+      });
+
+      it('leaves none when it is ended in order', async () => {
+        const watcher = await flows.client(server().url, { protocolVersion: version });
+        await watcher.subscribe('status/#');
+        await flows.load([brokerNode(server().url, { will }), ingestNode(), publishNode()]);
+        await Promise.all([flows.shows('ingest', 'ok'), flows.shows('publish', 'ok')]);
+        await flows.unload();
+        await watcher.publish('status/end', '');
+        assert.equal((await watcher.received())[0]?.topic, 'status/end');
+      });
+    });
+
+    describeWithServer('to a stand-in', startScriptedMqtt, (server) => {
+      beforeEach(() => server().reset());
+
+      it('sends it with one connection only, with its delay', async () => {
+        await flows.load([
+          brokerNode(server().url, { will: { ...will, payload: '', qos: 2, retain: false, delay: 30 } }),
+          ingestNode(),
+          publishNode(),
+        ]);
+        const connects = await server().arrived('connect', 2);
+        const wills = connects.flatMap((packet) => (packet.will === undefined ? [] : [packet]));
+        assert.equal(wills.length, 1);
+        assert.match(wills[0]?.clientId ?? '', /-out$/);
+        const { topic, payload, qos, retain, properties } = wills[0]?.will ?? assert.fail();
+        assert.deepEqual([topic, payload.toString(), qos, retain], ['status/gateway', '', 2, false]);
+        assert.equal(properties?.willDelayInterval, 30);
+      });
+
+      it('refuses a topic that is a filter, or no whole delay', async () => {
+        for (const [wrong, sentence] of [
+          [{ ...will, topic: 'status/#' }, /\/will\/topic: expected a topic without wildcards/],
+          [{ ...will, delay: -1 }, /\/will\/delay: expected a number >= 0/],
+          [{ ...will, qos: 3 }, /\/will\/qos: expected one of 0, 1, 2/],
+        ] as const) {
+          await flows.load([brokerNode(server().url, { will: wrong })]);
+          const errors = flows.logged().filter((text) => text.startsWith('sluice-mqtt-broker "'));
+          assert.match(errors.join('\n'), sentence);
+          await flows.unload();
+        }
+      });
+    });
+  });
+
+  describeWithServer('to a stand-in that sends topic aliases', startScriptedMqtt, (server) => {
+    beforeEach(() => server().reset());
+
+    it('asks for some only where that is set, and gives each message its topic, at every QoS', async () => {
+      for (const [settings, expected] of [
+        [{}, undefined],
+        [{ topicAliases: true }, 256],
+        [{ topicAliases: true, protocol: '3.1.1' }, undefined],
+      ] as const) {
+        await flows.unload();
+        server().reset();
+        await flows.load([brokerNode(server().url, settings), ingestNode()]);
+        const [connect] = await server().arrived('connect');
+        assert.equal(connect?.properties?.topicAliasMaximum, expected);
+      }
+      await flows.unload();
+      server().reset();
+      server().answer('pubrec', ({ messageId }, client) => client.send({ cmd: 'pubrel', messageId }));
+      await flows.load([brokerNode(server().url, { topicAliases: true }), ingestNode({ qos: 2 })]);
+      await flows.shows('ingest', 'ok');
+      const [client] = server().clients();
+      const sent: [topic: string, alias: number, qos: 0 | 1 | 2][] = [
+        ['device/a', 1, 2],
+        ['', 1, 2],
+        ['', 1, 1],
+        ['', 1, 0],
+        ['device/b', 1, 1],
+        ['', 1, 2],
+        ['device/__proto__', 2, 2],
+        ['', 2, 2],
+      ];
+      for (const [index, [topic, topicAlias, qos]] of sent.entries()) {
+        const id = qos === 0 ? {} : { messageId: index + 1 };
+        client?.send({ cmd: 'publish', topic, payload: String(index), qos, ...id, properties: { topicAlias } });
+      }
+      const messages = (await flows.arrived('out', sent.length)).map(({ payload, topic }) => [payload, topic]);
+      const letters = ['a', 'a', 'a', 'a', 'b', 'b', '__proto__', '__proto__'];
+      assert.deepEqual(
+        messages.sort(([one], [other]) => Number(one) - Number(other)),
+        letters.map((letter, index) => [index, `device/${letter}`]),
+      );
+    });
+
+    it('takes none that stands for nothing, also one of the connection before', async () => {
+      await flows.load([brokerNode(server().url, { topicAliases: true }), ingestNode()]);
+      await flows.shows('ingest', 'ok');
+      const publish = (topic: string, topicAlias: number): void => {
+        const packet = { cmd: 'publish', topic, payload: '1', qos: 1, messageId: 1, properties: { topicAlias } };
+        for (const client of server().clients()) client.send(packet);
+      };
+      publish('device/a', 1);
+      await flows.arrived('out');
+      for (const client of server().clients()) client.hangUp();
+      await flows.shows('ingest', 'error');
+      await flows.shows('ingest', 'ok');
+      publish('', 1);
+      assert.match(await flows.shows('ingest', 'error'), /^Received unregistered Topic Alias/);
+      assert.equal((await flows.arrived('out')).length, 1);
+    });
+  });
 
   describeWithServer('with several nodes', startMosquitto, (server) => {
     it('loses nothing that a simulator publishes while the ingest beside it is deployed again', async () => {

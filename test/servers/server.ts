@@ -145,48 +145,65 @@ export interface GoTool {
  * where there is no Go, or where its modules cannot be downloaded.
  */
 export async function goTool(tool: GoTool): Promise<string> {
+  const { name, version } = tool;
+  return built(`${name}-${version}-${process.platform}-${process.arch}`, ['go'], async (folder) => {
+    await writeFile(join(folder, 'go.mod'), `module sluice-test/${name}\n\ngo 1.23\n`);
+    if (tool.mainSource !== undefined) await writeFile(join(folder, 'main.go'), tool.mainSource);
+    // Of the package, not of the module: so it adds the sums of what that package needs, and no more.
+    await run(name, folder, 'go', ['get', `${tool.package}@${version}`]);
+    const main = tool.mainSource === undefined ? tool.package : '.';
+    await run(name, folder, 'go', ['build', '-buildvcs=false', '-trimpath', '-o', 'program', main]);
+    return join(folder, 'program');
+  });
+}
+
+/**
+ * The path of what is built once and kept in the cache under a name. Two test runs at the same time build it once.
+ * Throws `ServerMissing` where one of the tools is not on the PATH, or fails.
+ *
+ * @param build - gets an empty folder; resolves with the path in it of what is to be kept
+ */
+export async function built(
+  name: string,
+  tools: readonly string[],
+  build: (folder: string) => Promise<string>,
+): Promise<string> {
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sluice-test-servers');
-  const binary = join(cache, `${tool.name}-${tool.version}-${process.platform}-${process.arch}`);
-  if (await exists(binary)) return binary;
-  if ((await findOnPath('go')) === undefined) {
-    throw new ServerMissing(
-      `${tool.name} ${tool.version} is built from source with Go, and there is no "go" on the PATH`,
-    );
+  const kept = join(cache, name);
+  if (await exists(kept)) return kept;
+  for (const tool of tools) {
+    if ((await findOnPath(tool)) === undefined) {
+      throw new ServerMissing(`${name} is built with ${tools.join(', ')}, and there is no "${tool}" on the PATH`);
+    }
   }
   await mkdir(cache, { recursive: true });
-  const unlock = await lock(`${binary}.lock`);
+  const unlock = await lock(`${kept}.lock`);
   try {
-    if (!(await exists(binary))) await build(tool, cache, binary);
+    if (await exists(kept)) return kept;
+    const folder = await mkdtemp(join(cache, `${name}-build-`));
+    try {
+      // Only a complete program ever has the final name.
+      await rename(await build(folder), kept);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   } finally {
     await unlock();
   }
-  return binary;
+  return kept;
 }
 
-async function build(tool: GoTool, cache: string, binary: string): Promise<void> {
-  const folder = await mkdtemp(join(cache, `${tool.name}-build-`));
-  try {
-    await writeFile(join(folder, 'go.mod'), `module sluice-test/${tool.name}\n\ngo 1.23\n`);
-    if (tool.mainSource !== undefined) await writeFile(join(folder, 'main.go'), tool.mainSource);
-    // Of the package, not of the module: so it adds the sums of what that package needs, and no more.
-    await go(tool, folder, ['get', `${tool.package}@${tool.version}`]);
-    const main = tool.mainSource === undefined ? tool.package : '.';
-    await go(tool, folder, ['build', '-buildvcs=false', '-trimpath', '-o', 'program', main]);
-    // Only a complete program ever has the final name.
-    await rename(join(folder, 'program'), binary);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+/** Runs a step of a build. Throws `ServerMissing` with the end of what it wrote when it fails. */
+export async function run(name: string, cwd: string, command: string, args: readonly string[]): Promise<void> {
+  const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], timeout: BUILD_WITHIN_MS });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   }
-}
-
-async function go(tool: GoTool, cwd: string, args: readonly string[]): Promise<void> {
-  const child = spawn('go', args, { cwd, stdio: ['ignore', 'ignore', 'pipe'], timeout: BUILD_WITHIN_MS });
-  let errors = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
   const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) {
-    const tail = errors.trim().split('\n').slice(-5).join('\n');
-    throw new ServerMissing(`${tool.name} ${tool.version} could not be built ("go ${args.join(' ')}"):\n${tail}`);
+    const tail = output.trim().split('\n').slice(-5).join('\n');
+    throw new ServerMissing(`${name} could not be built ("${command} ${args.join(' ')}"):\n${tail}`);
   }
 }
 

@@ -89,6 +89,7 @@ export function definition({ type, config, credentials, palette }: Descriptor, e
       slots = slotsFor(this, fields);
       for (const [name, field] of Object.entries(fields)) drawField(slots, name, field);
       drawConditions(fields, prefix);
+      drawWarnings(fields, prefix);
       extension.prepare?.(this, {
         read: (name) => readers[name]?.() ?? editors.find((one) => one.name === name)?.editor.getValue(),
         onChange: (listener) => {
@@ -166,7 +167,11 @@ export function definition({ type, config, credentials, palette }: Descriptor, e
       const value = typeof node[name] === 'string' ? node[name] : '';
       editors.push({ name, editor: RED.editor.createEditor({ id: `${prefix}${name}-editor`, mode, value }) });
     } else if (isChoice(field) && field.ui?.control !== 'hidden') {
-      drawChoice($(`#${prefix}${name}`), field);
+      const input = $(`#${prefix}${name}`);
+      const value = node[name];
+      // Node-RED fills a text field with '' for false.
+      if (typeof value === 'boolean') input.val(String(value));
+      drawChoice(input, field);
     }
   }
 
@@ -187,6 +192,24 @@ function drawConditions(fields: Readonly<Record<string, FieldSchema>>, prefix: s
     };
     other.on('change', show);
     show();
+  }
+}
+
+/** Rows that are red while their field has a value that is allowed and dangerous. */
+function drawWarnings(fields: Readonly<Record<string, FieldSchema>>, prefix: string): void {
+  for (const [name, field] of Object.entries(fields)) {
+    const dangerous = field.ui?.warnWhen;
+    if (dangerous === undefined) continue;
+    const input = $(`#${prefix}${name}`);
+    const mark = (): void => {
+      const value = input.val();
+      $(`[data-sluice-field="${name}"]`).toggleClass(
+        'sluice-danger',
+        dangerous.some((one) => String(one) === value),
+      );
+    };
+    input.on('change', mark);
+    mark();
   }
 }
 
