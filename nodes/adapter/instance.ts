@@ -87,6 +87,11 @@ export class Instance {
     return { instance: this.name, runId: this.runId, startedAt: this.startedAt.toISOString(), nodes };
   }
 
+  /** Resolves when every ingest has its subscriptions: what is published from then on has a taker. */
+  async ready(): Promise<void> {
+    await Promise.all([...this.nodes.values()].map(readyOrClosed));
+  }
+
   /**
    * Stops in the order that leaves nothing behind: devices, then until nothing has moved for a moment, then the
    * ingests, and again until nothing moves. Sinks write what they hold when the flows are stopped, which is the caller's
@@ -106,14 +111,15 @@ export class Instance {
    * subscription, so that the first message has a taker.
    */
   #start(): void {
-    const all = [...this.nodes.values()];
-    const fresh = all.filter((node) => node.behaviour.start !== undefined && !this.#started.has(node));
+    const fresh = [...this.nodes.values()].filter(
+      (node) => node.behaviour.start !== undefined && !this.#started.has(node),
+    );
     const begin = (node: RunningNode): void => {
       if (!this.#draining && !node.closing.aborted) node.behaviour.start?.();
     };
     for (const node of fresh) this.#started.add(node);
     for (const node of fresh.filter(({ behaviour }) => behaviour.stage !== 'device')) begin(node);
-    void Promise.all(all.map(readyOrClosed)).then(() => {
+    void this.ready().then(() => {
       for (const node of fresh.filter(({ behaviour }) => behaviour.stage === 'device')) begin(node);
     });
   }

@@ -5,12 +5,15 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import RED from 'node-red';
 import { Instance } from '@sluice/node-red/instance';
 import type { InstanceOptions, InstanceReply, InstanceRequest } from './instance-protocol.js';
 import { nodeRedSettings } from './settings.js';
 
 const DRAIN_LIMIT_MS = 15_000;
+/** For the subscriptions of ingests, so that what is published once it is ready has a taker. */
+const INGESTS_READY_MS = 2_000;
 
 process.on('disconnect', () => process.exit(1)); // the parent is gone, by whatever signal
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
@@ -33,6 +36,8 @@ async function run(options: InstanceOptions): Promise<void> {
   const flows = flowsStarted();
   await RED.start();
   const problem = await flows;
+  // A broker that is away does not keep the editor from opening.
+  await Promise.race([Instance.of(RED.runtime).ready(), delay(INGESTS_READY_MS, undefined, { ref: false })]);
   const port = await listen(server, options);
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
   reply({ type: 'ready', url: `http://${host}:${port}/`, ...(problem !== undefined && { problem }) });
