@@ -6,7 +6,8 @@ COPY runtime/package.json runtime/
 # The node of the lock file is for machines with an older one; scripts would fetch it.
 RUN npm ci --ignore-scripts
 COPY . .
-RUN npm run build && npm prune --omit=dev --ignore-scripts
+# Without optional ones: npm takes the compiler for one, as some package would like it beside itself.
+RUN npm run build && npm prune --omit=dev --omit=optional --ignore-scripts
 
 FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="Sluice" \

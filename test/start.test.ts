@@ -245,6 +245,20 @@ describe('sluice start', function () {
     }
   });
 
+  it('tells by sluice status what each node does, and that no instance runs', async () => {
+    const none = await runSluice(['status', '--user-dir', folder.path]);
+    assert.equal(none.code, 1);
+    assert.match(none.stderr, /^sluice: expected a running instance on .*, got none: start it with sluice start$/m);
+    const { stdout: hash } = await runSluice(['password'], {}, 'correct horse\n');
+    const sluice = await start(['--name', 'gateway 7'], { SLUICE_ADMIN_PASSWORD_HASH: hash.trim() });
+    const { code, stdout } = await runSluice(['status', '--user-dir', folder.path]);
+    assert.equal(code, 0);
+    assert.match(stdout, new RegExp(`^gateway 7 at ${sluice.ready.editor}, since \\d{4}-.*Z$`, 'm'));
+    assert.match(stdout, /^ok +fan-out-router +fan out +documents \d+, objects \d+, alerts \d+$/m);
+    const json = await runSluice(['status', '--user-dir', folder.path, '--json']);
+    assert.equal((JSON.parse(json.stdout) as { instance: string }).instance, 'gateway 7');
+  });
+
   it('publishes alerts of the default flow', async () => {
     const sluice = await start();
     const client = await connectAsync(sluice.ready.mqtt);

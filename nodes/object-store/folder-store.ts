@@ -3,6 +3,7 @@ import { access, constants, link, mkdir, open, readFile, rm } from 'node:fs/prom
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
+import { syncFolder } from '../lib/sync-folder.js';
 import { checkKey, type ObjectStore, type PutOutcome } from './store.js';
 
 /** What link(2) answers where the file system has none, as FAT. */
@@ -131,15 +132,5 @@ async function writeDurably(path: string, body: Uint8Array): Promise<void> {
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return; // a folder cannot be opened there; NTFS journals the rename
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
