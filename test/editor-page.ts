@@ -107,6 +107,31 @@ export class EditorPage {
     await this.#settled();
   }
 
+  /** Opens the form of the config node that a row of an open form names, and takes what it shows. */
+  async editConfig(name: string, look: () => Promise<void>): Promise<void> {
+    await this.page.locator(`#node-input-btn-${name}-edit`).click();
+    await this.page.locator('#node-config-dialog-ok').waitFor();
+    await this.#settled();
+    await look();
+    await this.page.locator('#node-config-dialog-ok').click();
+    await this.page.locator('#node-config-dialog-ok').waitFor({ state: 'detached' });
+    await this.#settled();
+  }
+
+  /** Imports an example of the palette by the dialog, as its menu and Ctrl-I open it. */
+  async importExample(name: string): Promise<void> {
+    await this.page.keyboard.press('Control+i');
+    const dialog = this.page.locator('#red-ui-clipboard-dialog');
+    await dialog.locator('#red-ui-clipboard-dialog-import-tabs').getByText('Examples', { exact: true }).click();
+    const list = dialog.locator('#red-ui-clipboard-dialog-import-tab-examples');
+    const entry = list.getByText(name, { exact: true });
+    if (!(await entry.isVisible())) await list.getByText('@sluice/node-red').click();
+    await entry.click();
+    await this.page.locator('#red-ui-clipboard-dialog-ok').click();
+    await dialog.waitFor({ state: 'hidden' });
+    await this.#settled();
+  }
+
   async deploy(): Promise<void> {
     const answer = this.page.waitForResponse(
       (response) => response.url().endsWith('/flows') && response.request().method() === 'POST',

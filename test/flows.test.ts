@@ -49,6 +49,16 @@ describe('flows and examples', function () {
     );
   });
 
+  it('no id stands in two files: imported one after the other, all are there', () => {
+    const seen = new Map<string, string>();
+    for (const file of FILES) {
+      for (const { id } of JSON.parse(readFileSync(join(ROOT, file), 'utf8')) as FlowNode[]) {
+        assert.equal(seen.get(id), undefined, `${id} in ${file}`);
+        seen.set(id, file);
+      }
+    }
+  });
+
   for (const file of FILES) {
     it(`${file} starts, with no unknown type and no setting that is refused`, async () => {
       const text = readFileSync(join(ROOT, file), 'utf8');

@@ -131,6 +131,13 @@ export class RunningSluice extends Sluice {
     return ((await response.json()) as { nodes: NodeStatus[] }).nodes;
   }
 
+  /** The types of the palette that Node-RED has loaded. */
+  async nodeTypes(): Promise<string[]> {
+    const response = await fetch(`${this.ready.editor}nodes`, { headers: { Accept: 'application/json' } });
+    const sets = (await response.json()) as { id: string; types: string[] }[];
+    return sets.filter(({ id }) => id.startsWith('@sluice/node-red/')).flatMap(({ types }) => types);
+  }
+
   /** A counter, summed over the nodes of a type. */
   async count(type: string, counter: string): Promise<number> {
     const nodes = (await this.nodes()).filter((node) => node.type === type);

@@ -166,12 +166,12 @@ export function definition({ type, config, credentials, palette }: Descriptor, e
       const mode = field.ui.control === 'json' ? 'ace/mode/json' : 'ace/mode/text';
       const value = typeof node[name] === 'string' ? node[name] : '';
       editors.push({ name, editor: RED.editor.createEditor({ id: `${prefix}${name}-editor`, mode, value }) });
-    } else if (isChoice(field) && field.ui?.control !== 'hidden') {
+    } else if (field.ui?.control !== 'node') {
       const input = $(`#${prefix}${name}`);
-      const value = node[name];
-      // Node-RED fills a text field with '' for false.
-      if (typeof value === 'boolean') input.val(String(value));
-      drawChoice(input, field);
+      // Node-RED gives a new config node no defaults that are false or 0, and fills a text field with '' for those.
+      const value = node[name] ?? field.default;
+      if (value === false || value === 0) input.val(String(value));
+      if (isChoice(field) && field.ui?.control !== 'hidden') drawChoice(input, field);
     }
   }
 
