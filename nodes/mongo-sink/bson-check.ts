@@ -81,7 +81,7 @@ function problemOfObject(value: object, level: number): Problem | undefined {
   if (types.isRegExp(value)) {
     return /^[im]*$/.test(value.flags) ? undefined : notBson('an expression with the flags i and m only', value.flags);
   }
-  if (types.isMap(value)) return survey(Object.fromEntries(value), level + 1);
+  if (types.isMap(value)) return survey(Object.fromEntries(value) as object, level + 1);
   // By tag: what a function node makes is of another realm.
   const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
   return tag === 'Object' ? survey(value, level + 1) : notBson('a value that BSON has', `a ${tag}`);

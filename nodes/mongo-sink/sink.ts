@@ -192,20 +192,18 @@ export class MongoSink implements Behaviour {
     try {
       const setup = this.#setup.ready(collection);
       if (setup !== undefined) await setup;
-      if (this.#givingUp.signal.aborted) return; // `close` answers for what is open
       let open = entries;
-      for (let attempt = 0; ; attempt++) {
+      for (let attempt = 0; open.length > 0; attempt++) {
+        if (attempt > 0) await this.#pause(attempt - 1);
+        if (this.#givingUp.signal.aborted) return; // `close` answers for what is open
         this.#context.counters.add('batches');
+        if (attempt > 0) this.#context.counters.add('retried', open.length);
         const failures = await this.#store.write(
           collection,
           open.map(({ operation }) => operation),
           { ordered: this.#ordered },
         );
         open = await this.#settle(open, failures, collection);
-        if (open.length === 0) return;
-        await this.#pause(attempt);
-        if (this.#givingUp.signal.aborted) return;
-        this.#context.counters.add('retried', open.length);
       }
     } catch (error) {
       // Ours to mend: nothing that the server or a document can do ends here.
