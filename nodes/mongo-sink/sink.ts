@@ -88,10 +88,7 @@ export class MongoSink implements Behaviour {
     });
     this.#inserts = config.operation === 'insert';
     // Two writes to one key must not overtake each other: the state that came last is the one to stay.
-    const inOrder = config.ordered || !this.#inserts;
-    // Of replacements only the newest stays, in whatever order: so the server need not stop at each one that is outdated.
-    this.#ordered =
-      inOrder && !(config.operation === 'upsert' && config.update === 'replace' && config.newerOnly !== undefined);
+    this.#ordered = config.ordered || !this.#inserts;
     this.#answersStored = context.isWired(STORED);
     this.#batcher = new Batcher(
       {
@@ -99,7 +96,7 @@ export class MongoSink implements Behaviour {
         maxBytes: config.maxBatchBytes,
         maxWaitMs: config.maxBatchWait,
         maxInFlight: config.maxInFlight,
-        ...(inOrder ? { maxInFlightPerGroup: 1 } : {}),
+        ...(this.#ordered ? { maxInFlightPerGroup: 1 } : {}),
         maxQueue: config.maxQueue,
       },
       batchClock(),

@@ -66,7 +66,7 @@ function compileOperand(row: OperatorRow, path: string): (scope: object) => unkn
 const GUARDS: Readonly<Partial<Record<OperatorRow['operator'], (value: Document) => Document>>> = {
   $push: (value) => ({ $each: [value] }),
   $addToSet: (value) => ({ $each: [value] }),
-  $pull: (value) => ({ $in: [value] }),
+  $pull: (value) => ({ $eq: value }),
 };
 
 function compileFromMessage(path: string, kept: readonly string[]): UpdateOf {
