@@ -135,12 +135,11 @@ export class CollectionSetup {
     const what = this.#config.timeSeries ? 'a time-series collection' : 'the unique index over its key';
     const sentence =
       error instanceof UnavailableError ? error.message : `${collection} waits for ${what}: ${messageOf(error)}`;
-    if (this.#held.get(collection) === sentence) return;
     if (!this.#held.has(collection)) {
       this.#ports.warn('cannot make the collection ready, will try again', { collection, reason: messageOf(error) });
     }
     this.#held.set(collection, sentence);
-    this.#ports.changed();
+    this.#ports.changed(); // each time: more may wait by now
   }
 
   async #help(collection: string, { keys, unique, expireAfterSeconds }: IndexRow): Promise<void> {
