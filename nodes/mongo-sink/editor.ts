@@ -13,7 +13,8 @@ export const extension: Extension = {
       )
       .appendTo($('[data-sluice-field="newerOnly"]'));
     const show = (): void => void note.toggle(countsTwice((form.read('operators') ?? []) as OperatorRow[]));
-    form.onChange(show);
+    // A change is told while a new row is still being drawn.
+    form.onChange(() => queueMicrotask(show));
     show();
   },
 };
