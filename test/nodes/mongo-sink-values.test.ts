@@ -137,8 +137,8 @@ for (const { name, start } of mongoServers) {
       assert.ok(Object.is(document?.['zero'], -0));
       assert.ok(Number.isNaN(document?.['nan']));
       assert.equal(document?.['most'], Number.POSITIVE_INFINITY);
-      assert.equal(String(document?.['decimal']), '0.10');
-      assert.equal(document?.['long'], 9007199254740993n);
+      assert.equal(String(document['decimal']), '0.10');
+      assert.equal(document['long'], 9007199254740993n);
     });
   });
 }
