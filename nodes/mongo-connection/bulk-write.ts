@@ -145,7 +145,7 @@ class BulkWrite {
 }
 
 /** What has not ended by then is left to itself. */
-async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+export async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(new Error(`no answer within ${milliseconds} ms`)), milliseconds);
   try {
@@ -169,7 +169,8 @@ export function isDuplicateId(failure: RejectedError | UnavailableError | undefi
   return failure?.code === 'duplicate-id';
 }
 
-function isDuplicate(failure: RejectedError): boolean {
+/** Whether a failure is E11000, on any index. */
+export function isDuplicate(failure: RejectedError): boolean {
   return failure.code === 'duplicate-id' || failure.code === 'duplicate-key';
 }
 

@@ -3,6 +3,7 @@ import {
   type AnyBulkWriteOperation,
   type Collection,
   type Db,
+  type Document,
   type IndexDirection,
   MongoClient,
   type MongoClientOptions,
@@ -14,16 +15,24 @@ import type { Behaviour } from '../adapter/define-node.js';
 import type { StatusLevel } from '../adapter/status.js';
 import { backoffDelay } from '../lib/backoff.js';
 import { ConfigError, messageOf } from '../lib/errors.js';
-import { bulkWrite, unavailable, type WriteFailures } from './bulk-write.js';
+import { bulkWrite, unavailable, within, type WriteFailures } from './bulk-write.js';
+import { collectionNameProblem } from './collection-name.js';
 import type { Config, Credentials } from './config.js';
 import { isUnavailable } from './driver-errors.js';
 import { redactor, withoutUser } from './redact.js';
+import { createTimeSeries, type TimeSeries } from './time-series.js';
 
 export type ConnectionState =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'connected' }
   /** `sentence`: what stands in the way, without secrets. */
   | { readonly kind: 'unavailable'; readonly sentence: string };
+
+export interface IndexOptions {
+  readonly unique: boolean;
+  /** After how many seconds from the date in its field a document is removed. */
+  readonly expireAfterSeconds?: number | undefined;
+}
 
 /** Fields with their direction, in their order. */
 export type IndexKeys = ReadonlyMap<string, IndexDirection>;
@@ -108,15 +117,47 @@ export class MongoConnection implements Behaviour {
     return bulkWrite(target, operations, { ordered, timeoutMs: this.#writeTimeoutMs, redact: this.redact });
   }
 
-  /** @throws UnavailableError when it may work later, ConfigError `index` when the server says no; neither holds a secret */
-  async createIndex(collection: string, keys: IndexKeys, { unique }: { readonly unique: boolean }): Promise<void> {
-    const target = this.collection(collection);
+  /** Whether a collection has a document that a filter finds. @throws UnavailableError */
+  async has(collection: string, filter: Document): Promise<boolean> {
     try {
       await this.#client.connect();
-      await target.createIndex(keys as Map<string, IndexDirection>, unique ? { unique } : {}, {});
+      const find = this.collection(collection).findOne(filter, { projection: { _id: 1 }, readPreference: 'primary' });
+      const found = await within(this.#writeTimeoutMs, find);
+      return found !== null;
+    } catch (error) {
+      throw unavailable(error, this.redact);
+    }
+  }
+
+  /** @throws UnavailableError when it may work later, ConfigError `index` when the server says no; neither holds a secret */
+  async createIndex(collection: string, keys: IndexKeys, { unique, expireAfterSeconds }: IndexOptions): Promise<void> {
+    await this.#administer('index', async (database) => {
+      const options = {
+        ...(unique ? { unique } : {}),
+        ...(expireAfterSeconds === undefined ? {} : { expireAfterSeconds }),
+      };
+      await database.collection(collection).createIndex(keys as Map<string, IndexDirection>, options, {});
+    });
+  }
+
+  /**
+   * Makes a time-series collection where there is no collection of the name.
+   *
+   * @returns how what is there differs from what was asked for; undefined when it does not
+   * @throws UnavailableError when it may work later, ConfigError `time-series` when the server says no
+   */
+  async createTimeSeries(collection: string, wanted: TimeSeries): Promise<string | undefined> {
+    return this.#administer('time-series', async (database) => createTimeSeries(database, collection, wanted));
+  }
+
+  async #administer<T>(code: string, work: (database: Db) => Promise<T>): Promise<T> {
+    try {
+      await this.#client.connect();
+      return await work(this.database());
     } catch (error) {
       if (isUnavailable(error) && !isRefusal(error)) throw unavailable(error, this.redact);
-      throw new ConfigError(this.redact(messageOf(error)), { code: 'index' });
+      const sentence = this.redact(messageOf(error));
+      throw new ConfigError(withRemedy(error, sentence), { code });
     }
   }
 
@@ -165,6 +206,14 @@ export class MongoConnection implements Behaviour {
   }
 }
 
+/** The server has an index with these keys or this name, and other options. */
+const INDEX_CONFLICTS = new Set<unknown>([85, 86]);
+
+function withRemedy(error: unknown, sentence: string): string {
+  const conflict = error instanceof MongoServerError && INDEX_CONFLICTS.has(error.code);
+  return conflict ? `${sentence} (drop the index that is there, or ask for the same)` : sentence;
+}
+
 /** Who may write may not always make an index: to wait for that right would be to say nothing of it. */
 function isRefusal(error: unknown): boolean {
   return error instanceof MongoServerError && error.code === UNAUTHORIZED;
@@ -179,20 +228,6 @@ function stateOf({ servers }: TopologyDescription): ConnectionState {
 
 function takesWrites({ type }: ServerDescription): boolean {
   return type === 'Standalone' || type === 'RSPrimary' || type === 'Mongos' || type === 'LoadBalancer';
-}
-
-/**
- * What is wrong with the name of a collection to store in; undefined when nothing is.
- * https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions
- */
-export function collectionNameProblem(name: string): string | undefined {
-  const expected = (what: string): string => `expected the name of a collection ${what}, got ${JSON.stringify(name)}`;
-  if (name === '') return expected('of at least one character');
-  if (name.includes('$') || name.includes('\0')) return expected('without $ and U+0000');
-  if (name.startsWith('system.')) return expected('that does not begin with system.');
-  if (name.startsWith('.') || name.endsWith('.') || name.includes('..')) return expected('without an empty part');
-  if (Buffer.byteLength(name) > 190) return expected('of at most 190 bytes'); // 255 with the database (63) and the dot
-  return undefined;
 }
 
 function clientOf(config: Config, { user, password }: Credentials, redact: (text: string) => string): MongoClient {

@@ -1,3 +1,5 @@
+import { decoded } from './split-user.js';
+
 /** Query options of a connection string whose values are secrets. */
 const SECRET_OPTIONS = ['tlsCertificateKeyFilePassword', 'proxyPassword', 'authMechanismProperties'];
 
@@ -37,12 +39,4 @@ function passwordOf(uri: string): string {
   const user = uri.slice(start, Math.max(start, uri.lastIndexOf('@')));
   const colon = user.indexOf(':');
   return colon === -1 ? '' : user.slice(colon + 1);
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text; // not percent-encoded: it stands for itself
-  }
 }

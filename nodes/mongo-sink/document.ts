@@ -1,10 +1,9 @@
-import { types } from 'node:util';
-import { ConfigError, describeValue, messageOf, RejectedError } from '../lib/errors.js';
+import { ConfigError, describeValue, RejectedError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
-import { TopicLevels } from '../lib/scope.js';
-import { compilePath, compileTemplate, pathSteps } from '../lib/template.js';
+import { pathSteps } from '../lib/template.js';
 import { parseTime } from '../lib/time.js';
 import type { Config, MappingRow } from './config.js';
+import { compileValue } from './value.js';
 
 export type Document = Record<string, unknown>;
 
@@ -12,13 +11,24 @@ export type Document = Record<string, unknown>;
 export type DocumentOf = (message: Message, scope: () => object) => Document;
 
 /** @throws ConfigError for a mapping that cannot be read; what it returns throws RejectedError */
-export function compileDocument(config: Pick<Config, 'document' | 'mapping' | 'dateFields'>): DocumentOf {
+export function compileDocument(
+  config: Pick<Config, 'document' | 'mapping' | 'dateFields' | 'timeSeries' | 'timeField'>,
+): DocumentOf {
   const make = config.document === 'mapping' ? compileMapping(config.mapping) : payloadOf;
   const dates = config.dateFields.map((path) => ({ path, steps: pathSteps(path) }));
+  const { timeField } = config;
+  if (config.timeSeries) dates.push({ path: timeField, steps: [timeField] });
   if (dates.length === 0) return make;
   return (message, scope) => {
-    const document = make(message, scope);
-    return dates.reduce((out, { path, steps }) => withDate(out, steps, 0, path) as Document, document);
+    const made = make(message, scope);
+    const document = dates.reduce((out, { path, steps }) => withDate(out, steps, 0, path) as Document, made);
+    if (config.timeSeries && (document[timeField] ?? null) === null) {
+      throw new RejectedError(`expected a document with its time in ${timeField}, got one without`, {
+        code: 'time-field',
+        details: { field: timeField },
+      });
+    }
+    return document;
   };
 }
 
@@ -47,66 +57,18 @@ function compileMapping(rows: readonly MappingRow[]): DocumentOf {
   const fields = rows.map((row, index) => ({
     name: row.field,
     steps: row.field.split('.'),
-    read: compileSource(row, `/mapping/${index}/value`),
-    convert: CONVERSIONS[row.type],
-    type: row.type,
+    read: compileValue(row, `/mapping/${index}/value`),
   }));
   return (_message, scope) => {
     const seen = scope();
     const document: Document = {};
-    for (const { name, steps, read, convert, type } of fields) {
+    for (const { name, steps, read } of fields) {
       const value = read(seen);
-      if (value === undefined) continue;
-      const converted = value === null ? null : convert(value);
-      if (converted === undefined) {
-        throw new RejectedError(`expected a value for ${name} that is a ${type}, got ${describeValue(value)}`, {
-          code: 'conversion',
-          details: { field: name },
-        });
-      }
-      put(document, steps, converted, name);
+      if (value !== undefined) put(document, steps, value, name);
     }
     return document;
   };
 }
-
-/** @returns undefined for what the message does not have */
-function compileSource({ source, value }: MappingRow, path: string): (scope: object) => unknown {
-  try {
-    if (source === 'constant') return () => value;
-    if (source === 'template') {
-      const template = compileTemplate(value);
-      return (scope) => template.render(scope);
-    }
-    const read = compilePath(value);
-    return (scope) => {
-      const found = read(scope);
-      return found instanceof TopicLevels ? found.toString() : found;
-    };
-  } catch (error) {
-    throw new ConfigError(`${path}: ${messageOf(error)}`, { code: 'setting', path, cause: error });
-  }
-}
-
-/** Each gives undefined for what it cannot make of a value. */
-const CONVERSIONS: Readonly<Record<MappingRow['type'], (value: unknown) => unknown>> = {
-  any: (value) => value,
-  text: (value) => {
-    if (types.isDate(value)) return parseTime(value)?.toISOString();
-    // eslint-disable-next-line @typescript-eslint/no-base-to-string -- only primitives are left
-    return typeof value === 'object' ? undefined : String(value);
-  },
-  number: (value) => {
-    if (typeof value === 'bigint') return value; // BSON has 64-bit integers
-    const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
-    return typeof number === 'number' && !Number.isNaN(number) ? number : undefined;
-  },
-  boolean: (value) => {
-    if (value === true || value === 'true' || value === 1 || value === '1') return true;
-    return value === false || value === 'false' || value === 0 || value === '0' ? false : undefined;
-  },
-  date: parseTime,
-};
 
 function put(document: Document, steps: readonly string[], value: unknown, name: string): void {
   let target = document;

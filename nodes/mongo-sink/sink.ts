@@ -1,21 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AnyBulkWriteOperation, IndexDirection } from 'mongodb';
+import type { AnyBulkWriteOperation } from 'mongodb';
 import { batchClock } from '../adapter/batch-clock.js';
 import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
 import { backoffDelay } from '../lib/backoff.js';
 import { Batcher } from '../lib/batch.js';
-import { ConfigError, describeValue, messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
+import { describeValue, RejectedError, UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import { templateScope } from '../lib/scope.js';
-import { compileTemplate } from '../lib/template.js';
 import { isDuplicateId, type WriteFailures } from '../mongo-connection/bulk-write.js';
-import { collectionNameProblem, type ConnectionState, type IndexKeys } from '../mongo-connection/connection.js';
+import type { ConnectionState } from '../mongo-connection/connection.js';
+import { type CollectionName, compileCollectionName } from './collection-name.js';
+import { CollectionSetup, type SetupStore } from './collection-setup.js';
 import type { Config } from './config.js';
 import { compileDocument, type DocumentOf } from './document.js';
 import { compileOperation, type OperationOf } from './operation.js';
+import { type Conditional, findOutdated, type LookUp } from './outdated.js';
 
 /** What the sink needs of a database: `MongoConnection`. */
-export interface Store {
+export interface Store extends SetupStore, LookUp {
   /** Hosts and database, for the status. */
   readonly address: string;
   readonly state: ConnectionState;
@@ -25,7 +27,6 @@ export interface Store {
     operations: readonly AnyBulkWriteOperation[],
     options: { readonly ordered: boolean },
   ): Promise<WriteFailures>;
-  createIndex(collection: string, keys: IndexKeys, options: { readonly unique: boolean }): Promise<void>;
 }
 
 export type SinkContext = Pick<
@@ -34,16 +35,17 @@ export type SinkContext = Pick<
 >;
 
 /** A message on its way into the store. */
-interface Entry {
+interface Entry extends Conditional {
   readonly operation: AnyBulkWriteOperation;
   readonly stored: PromiseWithResolvers<void>;
   readonly collection: string;
-  /** `_id`, where it is the same when the message comes again. */
+  /** `_id` of an insert, where it is the same when the message comes again. */
   readonly id: string | number | undefined;
   readonly messageId: string | undefined;
 }
 
 const STORED = 0;
+const NONE: ReadonlySet<number> = new Set();
 const FLUSH_LIMIT_MS = 10_000;
 const RETRY = { initialMs: 100, maximumMs: 2_000 };
 const counted = new Intl.NumberFormat('en');
@@ -57,28 +59,36 @@ export class MongoSink implements Behaviour {
   readonly #store: Store;
   readonly #batcher: Batcher<Entry>;
   readonly #documentOf: DocumentOf;
-  readonly #collectionOf: (scope: () => object) => string;
+  readonly #collectionName: CollectionName;
   readonly #operationOf: OperationOf;
+  readonly #setup: CollectionSetup;
+  readonly #inserts: boolean;
   readonly #ordered: boolean;
   readonly #answersStored: boolean;
   readonly #open = new Set<Entry>();
   /** The open messages that carry an `_id` of their own, by it. */
   readonly #openIds = new Map<string | number, Entry>();
-  readonly #indexed = new Set<string>();
   readonly #givingUp = new AbortController();
   readonly #forget: () => void;
   #outage: string | undefined;
-  #indexProblem: string | undefined;
 
-  /** @throws ConfigError `setting` for a mapping, a key or a collection that cannot be */
+  /** @throws ConfigError `setting` for a mapping, a key, operators or a collection that cannot be */
   constructor(context: SinkContext, store: Store) {
     const { config } = context;
     this.#context = context;
     this.#store = store;
     this.#documentOf = compileDocument(config);
-    this.#collectionOf = compileCollection(config.collection);
+    this.#collectionName = compileCollectionName(config);
     this.#operationOf = compileOperation(config);
-    this.#ordered = config.operation === 'upsert';
+    this.#setup = new CollectionSetup(config, store, {
+      closing: context.closing,
+      givingUp: this.#givingUp.signal,
+      warn: (sentence, fields) => context.log('warn', sentence, fields),
+      changed: () => this.#show(),
+    });
+    this.#inserts = config.operation === 'insert';
+    // Two writes to one key must not overtake each other: the state that came last is the one to stay.
+    this.#ordered = config.ordered || !this.#inserts;
     this.#answersStored = context.isWired(STORED);
     this.#batcher = new Batcher(
       {
@@ -86,7 +96,6 @@ export class MongoSink implements Behaviour {
         maxBytes: config.maxBatchBytes,
         maxWaitMs: config.maxBatchWait,
         maxInFlight: config.maxInFlight,
-        // Two upserts of one key must not overtake each other: the state that came last is the one to stay.
         ...(this.#ordered ? { maxInFlightPerGroup: 1 } : {}),
         maxQueue: config.maxQueue,
       },
@@ -95,7 +104,8 @@ export class MongoSink implements Behaviour {
     );
     this.#forget = store.onState(() => this.#show());
     this.#show();
-    if (compileTemplate(config.collection).roots.length === 0) this.#ensureIndexes(this.#collectionOf(() => ({})));
+    const { fixed } = this.#collectionName;
+    if (fixed !== undefined) void this.#setup.ready(fixed);
   }
 
   /**
@@ -111,16 +121,19 @@ export class MongoSink implements Behaviour {
         instance: this.#context.instance,
         receivedAt: message.receivedAt ?? Date.now(),
       }));
-    const collection = this.#collectionOf(lazyScope);
-    const { operation, id, bytes } = this.#operationOf(this.#documentOf(message, lazyScope), message);
+    const document = this.#documentOf(message, lazyScope);
+    const { operation, id, newer, bytes } = this.#operationOf(document, message, lazyScope);
+    const collection = this.#collectionName.of(lazyScope);
     const entry: Entry = {
       operation,
       stored: Promise.withResolvers<void>(),
       collection,
-      id: typeof id === 'string' || typeof id === 'number' ? id : undefined,
+      id,
       messageId: message._msgid,
+      ...(newer === undefined ? {} : { newer }),
+      collisions: 0,
     };
-    if (!this.#ordered) this.#checkIdentity(entry);
+    this.#checkIdentity(entry);
     if (this.#givingUp.signal.aborted) throw closedError();
     if (!this.#batcher.offer(entry, bytes, collection)) {
       this.#context.counters.add('refused', 1, 'queue-full');
@@ -174,20 +187,20 @@ export class MongoSink implements Behaviour {
   /** Settles every entry; never rejects. */
   async #write(entries: Entry[], collection: string): Promise<void> {
     try {
-      this.#ensureIndexes(collection);
+      const setup = this.#setup.ready(collection);
+      if (setup !== undefined) await setup;
       let open = entries;
-      for (let attempt = 0; ; attempt++) {
+      for (let attempt = 0; open.length > 0; attempt++) {
+        if (attempt > 0) await this.#pause(attempt - 1);
+        if (this.#givingUp.signal.aborted) return; // `close` answers for what is open
         this.#context.counters.add('batches');
+        if (attempt > 0) this.#context.counters.add('retried', open.length);
         const failures = await this.#store.write(
           collection,
           open.map(({ operation }) => operation),
           { ordered: this.#ordered },
         );
-        open = this.#settle(open, failures);
-        if (open.length === 0) return;
-        await this.#pause(attempt);
-        if (this.#givingUp.signal.aborted) return; // `close` answers for what is open
-        this.#context.counters.add('retried', open.length);
+        open = await this.#settle(open, failures, collection);
       }
     } catch (error) {
       // Ours to mend: nothing that the server or a document can do ends here.
@@ -198,18 +211,22 @@ export class MongoSink implements Behaviour {
   }
 
   /** @returns what is to be tried again */
-  #settle(entries: Entry[], failures: WriteFailures): Entry[] {
+  async #settle(entries: Entry[], refused: WriteFailures, collection: string): Promise<Entry[]> {
+    const { outdated, failures } =
+      refused.size === 0 || this.#context.config.newerOnly === undefined
+        ? { outdated: NONE, failures: refused }
+        : await findOutdated(this.#store, collection, entries, refused);
     const again: Entry[] = [];
-    let stored = 0;
-    let duplicates = 0;
+    const counts = { stored: 0, duplicate: 0, outdated: 0 };
     let outage: UnavailableError | undefined;
     for (const [index, entry] of entries.entries()) {
-      const failure = failures.size === 0 ? undefined : failures.get(index);
-      const duplicate = !this.#ordered && isDuplicateId(failure);
       if (!this.#open.has(entry)) continue; // given up meanwhile
+      const failure = failures.size === 0 ? undefined : failures.get(index);
+      const duplicate = this.#inserts && isDuplicateId(failure);
       if (failure === undefined || duplicate) {
-        stored++;
-        if (duplicate) duplicates++;
+        counts.stored++;
+        if (duplicate) counts.duplicate++;
+        if (outdated.has(index)) counts.outdated++;
         this.#leave(entry);
         entry.stored.resolve();
       } else if (failure instanceof UnavailableError) {
@@ -219,8 +236,7 @@ export class MongoSink implements Behaviour {
         this.#reject(entry, failure);
       }
     }
-    if (stored > 0) this.#context.counters.add('stored', stored);
-    if (duplicates > 0) this.#context.counters.add('duplicate', duplicates);
+    for (const [name, count] of Object.entries(counts)) if (count > 0) this.#context.counters.add(name, count);
     if (outage === undefined) this.#outage = undefined;
     else this.#reportOutage(outage);
     this.#show();
@@ -249,44 +265,18 @@ export class MongoSink implements Behaviour {
     if (entry.id !== undefined && this.#openIds.get(entry.id) === entry) this.#openIds.delete(entry.id);
   }
 
-  /** Begins to make the configured indexes of a collection, once; storing does not wait for them. */
-  #ensureIndexes(collection: string): void {
-    if (this.#context.config.indexes.length === 0 || this.#indexed.has(collection)) return;
-    this.#indexed.add(collection);
-    for (const { keys, unique } of this.#context.config.indexes) {
-      void this.#createIndex(collection, keys, unique);
-    }
-  }
-
-  async #createIndex(collection: string, keys: string, unique: boolean): Promise<void> {
-    for (let attempt = 0; !this.#context.closing.aborted; attempt++) {
-      try {
-        await this.#store.createIndex(collection, indexKeys(keys), { unique });
-        return;
-      } catch (error) {
-        if (!(error instanceof UnavailableError)) {
-          this.#indexProblem = `index ${keys} of ${collection}: ${messageOf(error)}`;
-          this.#context.log('warn', 'cannot make the index', { collection, keys, reason: messageOf(error) });
-          this.#show();
-          return;
-        }
-      }
-      await delay(backoffDelay(attempt, RETRY), undefined, { signal: this.#context.closing }).catch(() => undefined); // closing
-    }
-  }
-
   #show(): void {
     const { state, address } = this.#store;
     const stored = this.#context.counters.total('stored');
     const total = `${counted.format(stored)} stored`;
-    const outage = this.#outage ?? (state.kind === 'unavailable' ? state.sentence : undefined);
+    const outage = this.#outage ?? this.#setup.held ?? (state.kind === 'unavailable' ? state.sentence : undefined);
     if (outage !== undefined) {
       const waiting = this.#open.size === 0 ? '' : `${counted.format(this.#open.size)} waiting; `;
       this.#context.status('error', `${waiting}${outage}`);
     } else if (state.kind === 'connecting' && stored === 0) {
       this.#context.status('busy', `connecting to ${address}…`);
-    } else if (this.#indexProblem !== undefined) {
-      this.#context.status('warning', `${total}; ${this.#indexProblem}`);
+    } else if (this.#setup.warning !== undefined) {
+      this.#context.status('warning', `${total}; ${this.#setup.warning}`);
     } else {
       this.#context.status('ok', total);
     }
@@ -297,36 +287,4 @@ function closedError(): UnavailableError {
   return new UnavailableError('expected the server to take the document before the node was closed, got no answer', {
     code: 'closed',
   });
-}
-
-function compileCollection(text: string): (scope: () => object) => string {
-  const template = compileTemplate(text);
-  const fixed = template.roots.length === 0 ? template.render({}) : undefined;
-  if (fixed !== undefined) {
-    const problem = collectionNameProblem(fixed);
-    if (problem === undefined) return () => fixed;
-    throw new ConfigError(`/collection: ${problem}`, { code: 'setting', path: '/collection' });
-  }
-  return (scope) => {
-    const name = template.render(scope());
-    if (name === undefined) {
-      throw new RejectedError(`expected a message with every field of ${text}, got one without`, {
-        code: 'collection-name',
-      });
-    }
-    const problem = collectionNameProblem(name);
-    if (problem !== undefined) throw new RejectedError(problem, { code: 'collection-name' });
-    return name;
-  };
-}
-
-/** Reads `deviceUID:1,date:-1`; the form has checked it. */
-function indexKeys(text: string): IndexKeys {
-  const keys = new Map<string, IndexDirection>();
-  for (const part of text.split(',')) {
-    const colon = part.lastIndexOf(':');
-    const direction = part.slice(colon + 1).trim();
-    keys.set(part.slice(0, colon).trim(), (/^-?1$/.test(direction) ? Number(direction) : direction) as IndexDirection);
-  }
-  return keys;
 }

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { BSON, type Document } from 'mongodb';
 
-/** A write as it arrived: `insert` or `update`, and its documents or statements. */
+/** A write as it arrived: `insert`, `update` or `delete`, and its documents or statements. */
 interface WriteCommand {
   readonly name: string;
   readonly items: readonly Document[];
@@ -22,7 +22,16 @@ export interface ScriptedMongo {
   readonly writes: readonly WriteCommand[];
   /** Answers writes from now on. */
   answer(reply: (command: WriteCommand, nth: number) => WriteReply): void;
+  /** Every other command so far, but those of the handshake. */
+  readonly commands: readonly Document[];
+  /** Answers a command that is no write from now on; without it the answer is `ok`. */
+  respond(name: string, reply: (command: Document, nth: number) => Document): void;
   stop(): Promise<void>;
+}
+
+/** A cursor with all that it has, as `listCollections` answers. */
+export function listed(...items: Document[]): Document {
+  return { ok: 1, cursor: { id: BSON.Long.ZERO, ns: 'iot.$cmd.listCollections', firstBatch: items } };
 }
 
 const OP_REPLY = 1;
@@ -33,6 +42,8 @@ const OP_MSG = 2013;
 export async function startScriptedMongo(maxWriteBatchSize = 100_000): Promise<ScriptedMongo> {
   const sockets = new Set<Socket>();
   const writes: WriteCommand[] = [];
+  const commands: Document[] = [];
+  const replies = new Map<string, (command: Document, nth: number) => Document>();
   let reply: (command: WriteCommand, nth: number) => WriteReply = ({ items }) => ({ ok: 1, n: items.length });
   const hello = (): Document => ({
     ok: 1,
@@ -70,9 +81,13 @@ export async function startScriptedMongo(maxWriteBatchSize = 100_000): Promise<S
     const name = Object.keys(command)[0] ?? '';
     let answer: WriteReply = name === 'hello' || name === 'ismaster' ? hello() : { ok: 1 };
     if (name === 'find') answer = { ok: 1, cursor: { id: BSON.Long.ZERO, ns: 'iot.devices', firstBatch: [] } };
-    if (name === 'insert' || name === 'update') {
+    if (name === 'insert' || name === 'update' || name === 'delete') {
       writes.push({ name, items });
       answer = reply({ name, items }, writes.length);
+    } else if (name !== 'hello' && name !== 'ismaster') {
+      commands.push(command);
+      const nth = commands.filter((one) => name in one).length;
+      answer = replies.get(name)?.(command, nth) ?? answer;
     }
     if (answer === 'hang up') socket.destroy();
     else send(socket, requestId, OP_MSG, Buffer.concat([Buffer.alloc(5), BSON.serialize(answer)]));
@@ -82,6 +97,8 @@ export async function startScriptedMongo(maxWriteBatchSize = 100_000): Promise<S
   return {
     url: `mongodb://127.0.0.1:${port}/`,
     writes,
+    commands,
+    respond: (name, next) => void replies.set(name, next),
     answer: (next) => {
       reply = next;
     },
