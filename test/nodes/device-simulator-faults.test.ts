@@ -129,6 +129,12 @@ describe('device-simulator with faults', () => {
     assert.ok(all.some((message) => faultOf(message) === 'reorder'));
   });
 
+  it('reorder: the last message of all has no neighbour to change places with', async () => {
+    const all = await burst(5, { faults: shares({ reorder: 1 }), limit: 5 });
+    assert.deepEqual(all.map(seqOf), [2, 1, 4, 3, 5]);
+    assert.deepEqual(all.map(faultOf), [undefined, 'reorder', undefined, 'reorder', undefined]);
+  });
+
   it('late and clock-skew: the time is off by as much as it says', async () => {
     const before = Date.now();
     const settings = { faults: shares({ late: 0.5, 'clock-skew': 0.5 }), lateBy: 3_600, skew: 120, devices: 40 };
