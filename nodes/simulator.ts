@@ -1,8 +1,12 @@
-/** What `sluice simulate` shares with the device-simulator node. */
+/** What `sluice simulate` and `sluice verify` share with the nodes. */
 export { Counters } from './lib/counters.js';
-export { ConfigError } from './lib/errors.js';
+export { ConfigError, messageOf, UnavailableError } from './lib/errors.js';
 export { mqttUrlProblem } from './lib/formats.js';
-export { MESSAGE_ID } from './lib/identity.js';
 export { MqttBroker } from './sluice-mqtt-broker/broker.js';
+export { bytesOf, Publisher } from './device-simulator/publisher.js';
 export { SimulationRunner, type Totals } from './device-simulator/runner.js';
-export { Simulation, type SimulationSettings } from './device-simulator/simulation.js';
+export { Simulation, type SimulatedMessage, type SimulationSettings } from './device-simulator/simulation.js';
+export { FAULTS, type Fault } from './device-simulator/faults.js';
+export { MessageSchema } from './message-schema/schema.js';
+export { CollectionReader } from './mongo-connection/reader.js';
+export { openObjectReader, type ObjectReader } from './object-store/reader.js';

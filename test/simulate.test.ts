@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { connectAsync, type MqttClient } from 'mqtt';
 import { EmbeddedBroker } from '../runtime/embedded/broker.js';
 import { TestClient } from './mqtt.js';
 import { startMosquitto, startOwnMosquitto } from './servers/mosquitto.js';
 import { startScriptedMqtt } from './servers/scripted-mqtt.js';
 import { describeWithServer, type TestServer } from './servers/server.js';
-import { runSluice, Sluice } from './sluice.js';
+import { runSluice, Sluice, temporaryFolder } from './sluice.js';
 import { startTcpGate } from './tcp-gate.js';
 
 const SECRET = 'p@ss:w/rd%';
@@ -145,6 +147,41 @@ describe('sluice simulate', function () {
       assert.notEqual(first?.uuid, second?.uuid);
     });
 
+    it('make payloads that match a schema', async () => {
+      const folder = temporaryFolder();
+      try {
+        const file = join(folder.path, 'schema.json');
+        const properties = { value: { type: 'integer', minimum: 0, maximum: 9 }, unit: { enum: ['C', 'F'] } };
+        writeFileSync(file, JSON.stringify({ type: 'object', required: ['value', 'unit'], properties }));
+        const payloads = (await sent('--schema', file, '--seq')) as unknown as Record<string, unknown>[];
+        for (const [index, { value, unit, seq }] of payloads.entries()) {
+          assert.ok(Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 9);
+          assert.ok(unit === 'C' || unit === 'F');
+          assert.equal(seq, Math.floor(index / 2) + 1);
+        }
+      } finally {
+        folder.remove();
+      }
+    });
+
+    it('start one after the other over the ramp', async () => {
+      const payloads = (await sent('--ramp', '1', '-r', '10', '--seq', '--count', '20')) as {
+        uuid: string;
+        seq?: number;
+      }[];
+      const second = payloads.findIndex(({ uuid }) => uuid !== payloads[0]?.uuid);
+      // The second one starts after half a second, when three messages are made, and the first has its turn.
+      assert.equal(second, 4);
+    });
+
+    it('label what is wrong, at the given shares', async () => {
+      const receiving = await receiver(server().url);
+      const shares = ['--fault', 'gap=0.5', '--fault', 'malformed=0.5'];
+      await runSluice(['simulate', ...at(server()), '-r', '1000', '-n', '2', '--count', '40', ...shares]);
+      const labels = (await receiving.received(40)).map(({ properties }) => properties?.userProperties?.['fault']);
+      assert.deepEqual([...new Set(labels)].sort(), ['gap', 'malformed']);
+    });
+
     it('say what they are asked to', async () => {
       const options = ['--model', 'step', '--minimum', '-1', '--maximum', '1', '--step', '1', '--seq', '--ts', '--id'];
       const payloads = await sent(...options, '--run', 'r');
@@ -172,6 +209,22 @@ describe('sluice simulate', function () {
         /^error: --topic: expected a topic without wildcards \[MQTT-3.3.2-2\], got "device\/#"$/,
       ],
       [[...host, '--topic', '{name}'], /^error: --topic: expected the fields {uuid} and {index} only, got another$/],
+      [
+        [...host, '--fault', 'fire=0.1'],
+        /expected a fault \(malformed, .*\), = and a share from 0 to 1, got "fire=0.1"$/,
+      ],
+      [[...host, '--fault', 'gap=2'], /expected a fault .* got "gap=2"$/],
+      [[...host, '--fault', 'gap'], /expected a fault .* got "gap"$/],
+      [
+        [...host, '--fault', 'late=0.1'],
+        /^error: --fault: expected ts in the payload for the fault late, got none: add ts$/,
+      ],
+      [
+        [...host, '--fault', 'gap=0.6', '--fault', 'malformed=0.6'],
+        /^error: --fault: expected shares of messages that add up/,
+      ],
+      [[...host, '--ramp', '-1'], /expected a number from 0, got "-1"$/],
+      [[...host, '--schema', '/nowhere.json'], /^error: --schema: expected a file with a JSON Schema, got ENOENT/],
       [[...host, '--faster'], /^error: unknown option '--faster'$/],
       [
         ['-b', 'http://broker'],

@@ -392,7 +392,7 @@ describe('sluice start', function () {
   });
 
   it('has --help and --version everywhere, and exit code 2 for a wrong option', async () => {
-    for (const command of [[], ['start'], ['store'], ['simulate'], ['password']]) {
+    for (const command of [[], ['start'], ['store'], ['simulate'], ['verify'], ['password']]) {
       const help = await runSluice([...command, '--help']);
       assert.equal(help.code, 0);
       assert.match(help.stdout, /Usage: sluice/);

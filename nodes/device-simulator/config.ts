@@ -1,6 +1,30 @@
 import Type, { type Static } from 'typebox';
 import type { PaletteEntry } from '../adapter/palette.js';
 
+const fault = Type.Object({
+  fault: Type.Union(
+    [
+      Type.Literal('malformed', { title: 'malformed: bytes that are no JSON' }),
+      Type.Literal('missing-field', { title: 'missing field' }),
+      Type.Literal('out-of-range', { title: 'out of range' }),
+      Type.Literal('duplicate', { title: 'duplicate: the same again' }),
+      Type.Literal('gap', { title: 'gap: a sequence number is skipped' }),
+      Type.Literal('reorder', { title: 'reorder: overtaken by the next' }),
+      Type.Literal('late', { title: 'late: a time in the past' }),
+      Type.Literal('clock-skew', { title: 'clock skew: a device’s clock is off' }),
+      Type.Literal('disconnect', { title: 'disconnect: the connection breaks' }),
+    ],
+    { title: 'Fault', description: 'What is wrong with a message.', default: 'malformed' },
+  ),
+  share: Type.Number({
+    title: 'Share',
+    description: 'Of the messages, from 0 to 1; of the devices for clock skew.',
+    default: 0.01,
+    minimum: 0,
+    maximum: 1,
+  }),
+});
+
 const ranged = ['integer', 'uniform', 'walk', 'sine', 'step'];
 
 export const config = Type.Object({
@@ -29,6 +53,14 @@ export const config = Type.Object({
     maximum: 100_000,
     ui: { icon: 'fa-tachometer', unit: 'messages/s' },
   }),
+  ramp: Type.Number({
+    title: 'Ramp',
+    description: 'The devices start one after the other, over so many seconds. 0: all at once.',
+    default: 0,
+    minimum: 0,
+    maximum: 86_400,
+    ui: { icon: 'fa-signal', unit: 's' },
+  }),
   topic: Type.String({
     title: 'Topic',
     description: 'A template over the device: `{uuid}`, `{index}`.',
@@ -42,6 +74,13 @@ export const config = Type.Object({
     default: 1,
     ui: { icon: 'fa-check-circle' },
   }),
+  schema: Type.Optional(
+    Type.String({
+      title: 'Schema',
+      description: 'Payloads are made to match it. None: `{"uuid": …, "value": …}`, with values as below.',
+      ui: { control: 'node', node: 'message-schema', icon: 'fa-file-text-o' },
+    }),
+  ),
   model: Type.Union(
     [
       Type.Literal('integer', { title: 'whole number between minimum and maximum' }),
@@ -110,6 +149,29 @@ export const config = Type.Object({
       'Whether the payload has `id`: what MQTT 5 carries as `message-id`, for MQTT 3.1.1, which has no properties.',
     default: false,
     ui: { icon: 'fa-key' },
+  }),
+  faults: Type.Array(fault, {
+    title: 'Faults',
+    description: 'What goes wrong, and how often. A message has one fault at most, and says which.',
+    default: [],
+    maxItems: 9,
+    ui: { icon: 'fa-bug' },
+  }),
+  lateBy: Type.Number({
+    title: 'Late by',
+    description: 'How far in the past the time of a late message lies, in seconds.',
+    default: 600,
+    exclusiveMinimum: 0,
+    maximum: 1e9,
+    ui: { icon: 'fa-history', unit: 's' },
+  }),
+  skew: Type.Number({
+    title: 'Clock skew',
+    description: 'How far a clock that is off goes ahead or behind, in seconds.',
+    default: 300,
+    exclusiveMinimum: 0,
+    maximum: 1e9,
+    ui: { icon: 'fa-clock-o', unit: 's' },
   }),
   seed: Type.String({
     title: 'Seed',

@@ -1,9 +1,13 @@
 import { UnavailableError } from '../lib/errors.js';
+import { Pace } from './pace.js';
 import type { SimulatedMessage, Simulation } from './simulation.js';
 
 export interface RunnerOptions {
   /** Messages a second, of all devices together. */
   readonly rate: number;
+  readonly devices: number;
+  /** Seconds from the start of the first device to that of the last. */
+  readonly ramp: number;
   /** How many are made in all; 0: no end. */
   readonly limit: number;
   /**
@@ -12,8 +16,12 @@ export interface RunnerOptions {
    * @throws UnavailableError: the message waits and is handed on again; anything else: it has failed
    */
   readonly deliver: (message: SimulatedMessage) => void | Promise<void>;
+  /** A message is answered (`delivered`), or given up; it is handed on no more. */
+  readonly settled: (message: SimulatedMessage, delivered: boolean) => void;
   /** After each change of the totals or of what it does. */
   readonly changed: () => void;
+  /** No further message can be made: why. It has stopped. */
+  readonly broken: (error: unknown) => void;
 }
 
 export interface Totals {
@@ -38,6 +46,7 @@ const RETRY_MS = 500;
 export class SimulationRunner {
   readonly #simulation: Simulation;
   readonly #options: RunnerOptions;
+  readonly #pace: Pace;
   #made = 0;
   #delivered = 0;
   #failed = 0;
@@ -57,6 +66,7 @@ export class SimulationRunner {
   constructor(simulation: Simulation, options: RunnerOptions) {
     this.#simulation = simulation;
     this.#options = options;
+    this.#pace = new Pace(options.rate, options.devices, options.ramp);
     this.#idle.resolve();
   }
 
@@ -82,7 +92,8 @@ export class SimulationRunner {
     if (this.#running || this.atLimit) return;
     this.#running = true;
     this.#stopped = false;
-    this.#restartPace();
+    this.#origin = performance.now();
+    this.#paced = 0;
     this.#schedule(0);
     this.#options.changed();
   }
@@ -130,37 +141,42 @@ export class SimulationRunner {
     const room = this.#made + MOST_AT_ONCE;
     const blocked = (): boolean =>
       this.stalled || this.#onTheirWay.size >= MOST_ON_THEIR_WAY || this.atLimit || this.#made >= room;
-    while (this.#burst > 0 && !blocked()) {
-      this.#burst--;
-      this.#make();
-    }
-    if (this.#running) {
-      const due = Math.floor(((performance.now() - this.#origin) / 1_000) * this.#options.rate) + 1;
-      while (this.#paced < due && !blocked()) {
-        this.#paced++;
-        this.#make();
+    try {
+      while (this.#burst > 0 && !blocked()) {
+        this.#burst--;
+        this.#make(this.#options.devices);
       }
-      const behindMs = ((due - this.#paced) / this.#options.rate) * 1_000;
-      if (behindMs > MOST_BEHIND_MS) this.#restartPace();
+      if (this.#running) this.#makeWhatIsDue(blocked);
+    } catch (error) {
+      this.pause();
+      this.#options.broken(error);
+      return;
     }
     if (this.atLimit) {
       this.pause();
     } else if (this.#burst > 0) {
       this.#schedule(TICK_MS);
     } else if (this.#running) {
-      const nextMs = this.#origin + (this.#paced / this.#options.rate) * 1_000 - performance.now();
+      const nextMs = this.#origin + this.#pace.timeOf(this.#paced) * 1_000 - performance.now();
       this.#schedule(Math.max(TICK_MS, nextMs));
     }
   }
 
-  #restartPace(): void {
-    this.#origin = performance.now();
-    this.#paced = 0;
+  #makeWhatIsDue(blocked: () => boolean): void {
+    const due = this.#pace.due((performance.now() - this.#origin) / 1_000);
+    while (this.#paced < due && !blocked()) {
+      // By the time that it was due, and not by the clock: so it is the same device whatever the machine does.
+      this.#make(this.#pace.devices(this.#pace.timeOf(this.#paced++)));
+    }
+    const behindMs = ((due - this.#paced) / this.#options.rate) * 1_000;
+    if (behindMs > MOST_BEHIND_MS) this.#paced = due - 1;
   }
 
-  #make(): void {
+  #make(devices: number): void {
+    const { limit } = this.#options;
+    const left = limit === 0 ? Infinity : limit - this.#made;
+    const message = this.#simulation.next({ now: new Date(), devices, left });
     this.#made++;
-    const message = this.#simulation.next(new Date());
     if (this.#onTheirWay.size === 0) this.#idle = Promise.withResolvers<void>();
     this.#onTheirWay.add(message);
     this.#attempt(message);
@@ -201,6 +217,7 @@ export class SimulationRunner {
     if (!this.#onTheirWay.delete(message)) return; // it was given up
     if (delivered) this.#delivered++;
     else this.#failed++;
+    this.#options.settled(message, delivered);
     if (this.#onTheirWay.size === 0) this.#idle.resolve();
     this.#options.changed();
   }

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Behaviour, NodeContext } from '../adapter/define-node.js';
-import { ConfigError, describeValue, RejectedError } from '../lib/errors.js';
-import { MESSAGE_ID } from '../lib/identity.js';
+import { ConfigError, describeValue, messageOf, RejectedError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
+import { MessageSchema } from '../message-schema/schema.js';
 import { MqttBroker } from '../sluice-mqtt-broker/broker.js';
 import type { ConnectionState } from '../sluice-mqtt-broker/connection.js';
 import type { Config } from './config.js';
+import { Publisher } from './publisher.js';
 import { SimulationRunner } from './runner.js';
 import { Simulation, type SimulatedMessage } from './simulation.js';
 
@@ -14,22 +15,34 @@ export class DeviceSimulator implements Behaviour {
   readonly stage = 'device';
   readonly #context: NodeContext<Config, unknown>;
   readonly #broker: MqttBroker | undefined;
+  readonly #publisher: Publisher | undefined;
   readonly #runner: SimulationRunner;
   readonly #forget: (() => void) | undefined;
   #brokerState: ConnectionState | undefined;
   /** Whether it was told what to do: by the flow's start, a message or its button. */
   #told: boolean;
+  /** Why no more messages can be made. */
+  #broken: string | undefined;
 
   constructor(context: NodeContext<Config, unknown>) {
     const { config } = context;
     this.#context = context;
     this.#told = !config.autoStart;
     this.#broker = config.broker === undefined ? undefined : context.use(config.broker, MqttBroker, '/broker');
-    this.#runner = new SimulationRunner(new Simulation(config, config.run ?? randomUUID()), {
+    if (this.#broker === undefined) refuseDisconnect(config);
+    else this.#publisher = new Publisher(this.#broker, config.qos);
+    const schema = config.schema === undefined ? undefined : context.use(config.schema, MessageSchema, '/schema');
+    this.#runner = new SimulationRunner(new Simulation(config, config.run ?? randomUUID(), schema), {
       rate: config.devices * config.rate,
+      devices: config.devices,
+      ramp: config.ramp,
       limit: config.limit,
       deliver: (message) => this.#deliver(message),
+      settled: ({ fault }, delivered) => {
+        if (delivered) context.counters.add('sent', 1, fault);
+      },
       changed: () => this.#showStatus(),
+      broken: (error) => this.#onBroken(error),
     });
     this.#forget = this.#broker?.onState((state) => {
       this.#brokerState = state;
@@ -91,27 +104,28 @@ export class DeviceSimulator implements Behaviour {
 
   async stop(): Promise<void> {
     await this.#runner.stop(this.#broker?.disconnected());
+    await this.#publisher?.close();
     this.#forget?.();
   }
 
-  #deliver({ topic, payload, messageId }: SimulatedMessage): void | Promise<void> {
-    const { config, counters } = this.#context;
-    if (this.#broker === undefined) {
-      this.#context.send({
-        topic,
-        payload,
-        qos: config.qos,
-        retain: false,
-        identity: messageId,
-        receivedAt: Date.now(),
-      });
-      counters.add('sent');
-      return;
-    }
-    const properties = { contentType: 'application/json', userProperties: { [MESSAGE_ID]: messageId } };
-    return this.#broker
-      .publish(topic, JSON.stringify(payload), { qos: config.qos, properties })
-      .then(() => counters.add('sent'));
+  #deliver(message: SimulatedMessage): void | Promise<void> {
+    const { topic, payload, messageId, fault } = message;
+    if (this.#publisher !== undefined) return this.#publisher.publish(message);
+    this.#context.send({
+      topic,
+      payload,
+      qos: this.#context.config.qos,
+      retain: false,
+      identity: messageId,
+      receivedAt: Date.now(),
+      ...(fault !== undefined && { fault }),
+    });
+  }
+
+  #onBroken(error: unknown): void {
+    this.#broken = messageOf(error);
+    this.#context.log('error', 'no further message can be made', { reason: this.#broken });
+    this.#showStatus();
   }
 
   #showStatus(): void {
@@ -119,13 +133,21 @@ export class DeviceSimulator implements Behaviour {
     const { counters, status } = this.#context;
     const sent = counters.total('sent').toLocaleString('en');
     const what = `${sent} sent${failed === 0 ? '' : `, ${failed.toLocaleString('en')} failed`}`;
-    if (this.#brokerState?.level === 'error') status('error', this.#brokerState.text);
+    if (this.#broken !== undefined) status('error', this.#broken);
+    else if (this.#brokerState?.level === 'error') status('error', this.#brokerState.text);
     else if (!this.#told) status('busy', 'waiting for the ingests to subscribe');
     else if (this.#runner.stalled) status('busy', `waiting for the broker, ${what}`);
     else if (this.#runner.running) status('ok', what);
     else if (this.#runner.atLimit) status('off', `done, ${what}`);
     else status('off', `stopped, ${what}`);
   }
+}
+
+function refuseDisconnect({ faults }: Config): void {
+  const index = faults.findIndex(({ fault }) => fault === 'disconnect');
+  if (index === -1) return;
+  const path = `/faults/${index}/fault`;
+  throw new ConfigError(`${path}: expected a broker for the fault disconnect, got none`, { code: 'faults', path });
 }
 
 function unknownCommand(got: unknown): ConfigError {

@@ -1,5 +1,6 @@
 import { ConfigError } from '../lib/errors.js';
 import type { Config } from './config.js';
+import type { Random } from './random.js';
 
 /** Gives a device's values, one a call. */
 export type ValueModel = () => number;
@@ -18,7 +19,7 @@ const ROUNDING = 1e-9;
  */
 export function valueModel(
   { model, minimum, maximum, step, period, values, rate }: ValueSettings,
-  random: () => number,
+  random: Random,
 ): ValueModel {
   if (minimum > maximum) {
     throw new ConfigError(`/maximum: expected a number >= the minimum ${minimum}, got ${maximum}`, {

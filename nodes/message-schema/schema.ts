@@ -37,7 +37,8 @@ export class MessageSchema implements Behaviour {
 
   readonly name: string;
   readonly version: string;
-  readonly #schema: SchemaObject | boolean;
+  /** The JSON Schema itself. */
+  readonly definition: SchemaObject | boolean;
   readonly #plain: Check;
   readonly #checks = new Map<string, Check>();
 
@@ -49,7 +50,7 @@ export class MessageSchema implements Behaviour {
     const schema: unknown = JSON.parse(text); // the field's format, or the reader of the file, has said that it is JSON
     refuseOther(schema);
     checkLimits(text, schema);
-    this.#schema = schema as SchemaObject | boolean;
+    this.definition = schema as SchemaObject | boolean;
     this.#plain = this.check(NO_CHANGES);
   }
 
@@ -61,7 +62,7 @@ export class MessageSchema implements Behaviour {
   check(changes: Changes): Check {
     const key = JSON.stringify(changes);
     let check = this.#checks.get(key);
-    if (check === undefined) this.#checks.set(key, (check = makeCheck(this.#schema, changes)));
+    if (check === undefined) this.#checks.set(key, (check = makeCheck(this.definition, changes)));
     return check;
   }
 }

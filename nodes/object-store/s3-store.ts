@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { PutObjectCommandInput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
+import type { PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3';
 import { ConfigError, UnavailableError } from '../lib/errors.js';
-import type { ObjectStoreAddress } from '../lib/object-store-url.js';
 import { MultipartUploads, PART_BYTES } from './multipart.js';
+import { connectS3, type S3Address, type S3Connection, type Sdk } from './s3-client.js';
 import { httpStatus, storeError } from './s3-errors.js';
 import {
   checkKey,
@@ -13,27 +13,19 @@ import {
   type StoreCredentials,
 } from './store.js';
 
-type Address = Extract<ObjectStoreAddress, { kind: 's3' }>;
-type Sdk = typeof import('@aws-sdk/client-s3');
-
-const CONNECT_TIMEOUT_MS = 5_000;
-/** A connection on which nothing moves. There is no limit on the whole: a slow line may need minutes for one object. */
-const IDLE_TIMEOUT_MS = 30_000;
-/** S3-compatible servers take any; the signature needs one. */
-const REGION_OF_AN_ENDPOINT = 'us-east-1';
 /** The user metadata by which a store knows an object of its own again. */
 const DIGEST = 'sha256';
 
 /** Objects in a bucket of S3 or of a server that speaks its protocol. */
 export class S3Store implements ObjectStore {
   readonly place: string;
-  readonly #address: Address;
+  readonly #address: S3Address;
   readonly #options: BucketOptions;
   readonly #credentials: Required<StoreCredentials> | undefined;
   readonly #multipart = new MultipartUploads();
-  #connection: Promise<{ sdk: Sdk; client: S3Client }> | undefined;
+  #connection: Promise<S3Connection> | undefined;
 
-  constructor(address: Address, options: BucketOptions, credentials: Required<StoreCredentials> | undefined) {
+  constructor(address: S3Address, options: BucketOptions, credentials: Required<StoreCredentials> | undefined) {
     this.#address = address;
     this.#options = options;
     this.#credentials = credentials;
@@ -124,28 +116,12 @@ export class S3Store implements ObjectStore {
 
   async #run<T>(request: (client: S3Client, sdk: Sdk) => Promise<T>): Promise<T> {
     try {
-      const { sdk, client } = await (this.#connection ??= this.#connect());
+      const { sdk, client } = await (this.#connection ??= connectS3(this.#address, this.#credentials));
       return await request(client, sdk);
     } catch (error) {
       if (error instanceof ConfigError || error instanceof UnavailableError) throw error;
       throw storeError(error, { bucket: this.#address.bucket, name: this.place });
     }
-  }
-
-  /** The SDK takes 37 MB and 150 ms: only who uses a bucket pays for it. */
-  async #connect(): Promise<{ sdk: Sdk; client: S3Client }> {
-    const sdk = await import('@aws-sdk/client-s3');
-    const { endpoint, pathStyle } = this.#address;
-    const region = this.#address.region ?? (endpoint === undefined ? undefined : REGION_OF_AN_ENDPOINT);
-    const config: S3ClientConfig = {
-      forcePathStyle: pathStyle,
-      maxAttempts: 1, // who calls tries again, and counts it
-      requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, socketTimeout: IDLE_TIMEOUT_MS },
-      ...(endpoint !== undefined && { endpoint }),
-      ...(region !== undefined && { region }),
-      ...(this.#credentials !== undefined && { credentials: this.#credentials }),
-    };
-    return { sdk, client: new sdk.S3Client(config) };
   }
 }
 

@@ -185,6 +185,21 @@ export class MqttBroker implements Behaviour {
     await Promise.all([this.#inbound.close(), this.#outbound.close()]);
   }
 
+  /**
+   * The same broker under another client id, without a session and a will. It shows and logs nothing: whoever made it
+   * starts and closes it.
+   */
+  another(clientId: string): MqttBroker {
+    const { topic: _none, ...will } = this.#context.config.will;
+    const config = { ...this.#context.config, clientId, will, cleanStart: true };
+    return new MqttBroker({ ...this.#context, config, status: () => undefined, log: () => undefined });
+  }
+
+  /** Breaks the connection that publishes, as a line that fails does: without a DISCONNECT. It is made again. */
+  disrupt(): void {
+    this.#outbound.disrupt();
+  }
+
   #add(publication: Publication, patient: boolean): Publishing {
     this.#want(this.#outbound);
     return this.#outbox.add(publication, patient, this.#outbound.state.text);

@@ -108,6 +108,11 @@ export class Connection {
     if (this.#client === undefined && !this.#over) this.#connect();
   }
 
+  /** Breaks it as a line that fails does: without a DISCONNECT. */
+  disrupt(): void {
+    this.client?.stream.destroy();
+  }
+
   /** Ends the connection; the session stays. What arrives from now on is not acknowledged: it comes again. */
   async end(): Promise<void> {
     clearTimeout(this.#retry);

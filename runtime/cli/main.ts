@@ -7,6 +7,7 @@ import { simulateCommand } from './simulate.js';
 import { startCommand } from './start.js';
 import { statusCommand } from './status.js';
 import { storeCommand } from './store.js';
+import { verifyCommand } from './verify.js';
 
 /** Exit codes: 0 done; 1 a mistake that the sentence names, or something that went wrong; 2 a wrong option. */
 const manifest = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
@@ -20,6 +21,7 @@ const program = new Command('sluice')
   .addCommand(startCommand())
   .addCommand(statusCommand())
   .addCommand(simulateCommand())
+  .addCommand(verifyCommand())
   .addCommand(storeCommand())
   .addCommand(passwordCommand());
 

@@ -1,4 +1,10 @@
 import { InvalidArgumentError } from 'commander';
+import { FAULTS, type Fault } from '@sluice/node-red/simulator';
+
+export interface FaultShare {
+  readonly fault: Fault;
+  readonly share: number;
+}
 
 /** Parsers of option values. Each throws commander's InvalidArgumentError with `expected …, got …`. */
 
@@ -13,6 +19,12 @@ export function wholeFrom(least: number): (text: string) => number {
 export function finite(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw invalid('a number', text);
+  return value;
+}
+
+export function notNegative(text: string): number {
+  const value = finite(text);
+  if (value < 0) throw invalid('a number from 0', text);
   return value;
 }
 
@@ -40,4 +52,21 @@ function inRange(text: string, least: number, most: number, expected: string): n
 
 function invalid(expected: string, text: string): InvalidArgumentError {
   return new InvalidArgumentError(`expected ${expected}, got ${JSON.stringify(text)}`);
+}
+
+/** `malformed=0.01`, one for each time that the option stands. */
+export function addFault(text: string, before: readonly FaultShare[]): FaultShare[] {
+  const [, name = '', number = ''] = /^([^=]*)=(.*)$/.exec(text) ?? [];
+  const fault = FAULTS.find((known) => known === name);
+  const share = Number(number);
+  if (fault === undefined || number.trim() === '' || !(share >= 0 && share <= 1)) {
+    throw invalid(`a fault (${FAULTS.join(', ')}), = and a share from 0 to 1`, text);
+  }
+  return [...before, { fault, share }];
+}
+
+export function faultNames(text: string): ReadonlySet<string> {
+  const names = text === 'none' ? [] : text.split(',').map((name) => name.trim());
+  if (names.every((name) => (FAULTS as readonly string[]).includes(name))) return new Set(names);
+  throw invalid(`faults of ${FAULTS.join(', ')}, or none`, text);
 }
