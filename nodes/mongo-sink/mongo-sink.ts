@@ -1,11 +1,18 @@
 import { defineNode } from '../adapter/define-node.js';
 import { MongoConnection } from '../mongo-connection/connection.js';
 import { config } from './config.js';
-import { MongoSink } from './sink.js';
+import { compileDocument } from './document.js';
+import { compileOperation } from './operation.js';
+import { compileCollection, MongoSink } from './sink.js';
 
 export default defineNode({
   type: 'mongo-sink',
   config,
   rejectedOutput: 1,
+  checks: (config) => [
+    () => compileDocument(config),
+    () => compileOperation(config),
+    () => compileCollection(config.collection),
+  ],
   create: (context) => new MongoSink(context, context.use(context.config.connection, MongoConnection, '/connection')),
 });

@@ -299,7 +299,8 @@ function closedError(): UnavailableError {
   });
 }
 
-function compileCollection(text: string): (scope: () => object) => string {
+/** @throws ConfigError `setting` for a name that no collection can have */
+export function compileCollection(text: string): (scope: () => object) => string {
   const template = compileTemplate(text);
   const fixed = template.roots.length === 0 ? template.render({}) : undefined;
   if (fixed !== undefined) {
