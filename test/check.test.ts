@@ -308,9 +308,22 @@ const CASES: Record<string, { flow: unknown; said: string[] }> = {
       { ...tab, info: 'https://example.com:8080/@scope/name, mqtt://me:${MQTT_PASSWORD}@host' },
       { ...broker, url: 'mqtt://me:${MQTT_PASSWORD}@${MQTT_HOST}' },
       ingest,
-      { ...debug, id: 'u', type: 'http request', password: '', credentials: {} },
+      { ...debug, id: 'u', type: 'http request', password: '', credentials: {}, url: 'https://example.com:8080/a@b' },
     ],
     said: [],
+  },
+  'texts that a slow search would never end with': {
+    flow: [
+      {
+        ...debug,
+        z: '',
+        a: 'A'.repeat(500_000),
+        b: 'a://b:'.repeat(80_000),
+        c: `-----BEGIN ${'A'.repeat(500_000)}`,
+        d: '-----BEGIN A PRIVATE KEY-----'.repeat(20_000),
+      },
+    ],
+    said: [': node "debug" (debug) /d: expected no private key in a flow, got one'],
   },
   'a tab that is switched off': {
     flow: [

@@ -8,40 +8,52 @@ export interface Cleaned {
 
 const HIDDEN = '***';
 
-interface Pattern {
+interface Secret {
   readonly name: string;
-  readonly regex: RegExp;
-  /** What stays of a match, beside HIDDEN. */
-  readonly keep?: string;
+  /** The text without it. In linear time, whatever the text is. */
+  readonly hide: (text: string) => string;
 }
 
-const NOT_A_VARIABLE = String.raw`(?!\$\{[^{}\s]+\}(?:[@&\s]|$))`;
-
-const PATTERNS: readonly Pattern[] = [
+const SECRETS: readonly Secret[] = [
   {
     name: 'private key',
-    regex: /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g,
+    hide: (text) =>
+      text.replace(
+        /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g,
+        () => HIDDEN,
+      ),
   },
-  {
-    // Up to the last @, whatever was not encoded before it; digits and a / are a port.
-    name: 'password in a URL',
-    regex: new RegExp(
-      String.raw`([a-z][a-z0-9+.-]*:\/\/[^\s:@/?#]*:)(?!\d{1,5}(?:[/?#]|$))${NOT_A_VARIABLE}[^\s"'<>]+@`,
-      'gi',
-    ),
-    keep: `$1${HIDDEN}@`,
-  },
+  { name: 'password in a URL', hide: (text) => text.replace(/[^\s"'<>]+/g, withoutPassword) },
   {
     name: 'secret in a URL',
-    regex: new RegExp(
-      String.raw`([?&](?:password|passwd|secret|token|api_?key|access_?token|secret_?access_?key|proxyPassword|tlsCertificateKeyFilePassword|authMechanismProperties|X-Amz-Signature|sig)=)${NOT_A_VARIABLE}[^&\s"'<>]+`,
-      'gi',
-    ),
-    keep: `$1${HIDDEN}`,
+    hide: (text) =>
+      text.replace(
+        /([?&](?:password|passwd|secret|token|api_?key|access_?token|secret_?access_?key|proxyPassword|tlsCertificateKeyFilePassword|authMechanismProperties|X-Amz-Signature|sig)=)(?!\$\{[^{}\s]+\}(?:[&\s]|$))[^&\s"'<>]+/gi,
+        (_match, name: string) => name + HIDDEN,
+      ),
   },
-  { name: 'AWS access key', regex: /\b(?:AKIA|ASIA)[A-Z0-9]{16}/g },
-  { name: 'token', regex: /\b(?:gh[pousr]_[A-Za-z0-9]{36,}|xox[abprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{35})/g },
+  { name: 'AWS access key', hide: (text) => text.replace(/\b(?:AKIA|ASIA)[A-Z0-9]{16}/g, () => HIDDEN) },
+  {
+    name: 'token',
+    hide: (text) =>
+      text.replace(
+        /\b(?:gh[pousr]_[A-Za-z0-9]{36,}|xox[abprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{35})/g,
+        () => HIDDEN,
+      ),
+  },
 ];
+
+/** What stands before a password; digits and a / are a port, and a variable is no secret. */
+const LOGIN = /(?<=[a-z0-9+.-]):\/\/[^:@/?#]*:(?!\d{1,5}[/?#])(?!\$\{[^{}\s]+\}(?:@|$))/i;
+
+/** Of a text without spaces. The password goes up to the last @, whatever was not encoded before it. */
+function withoutPassword(text: string): string {
+  const end = text.lastIndexOf('@');
+  const login = end === -1 ? null : LOGIN.exec(text.slice(0, end));
+  if (login === null) return text;
+  const start = login.index + login[0].length;
+  return start === end ? text : text.slice(0, start) + HIDDEN + text.slice(end);
+}
 
 /** Names of settings, and of variables, whose value is a secret whatever node has them. */
 const SECRET_FIELD = /^(?:password|passphrase|passwd|secret|secretAccessKey|apiKey|accessToken)$/i;
@@ -80,8 +92,8 @@ export function withoutSecrets(entry: Entry, credentials: ReadonlySet<string>): 
   }
 
   function cleanText(text: string, path: string): string {
-    return PATTERNS.reduce((out, { name, regex, keep }) => {
-      const cleaned = out.replace(regex, keep ?? HIDDEN);
+    return SECRETS.reduce((out, { name, hide }) => {
+      const cleaned = hide(out);
       if (cleaned !== out) found(path, `expected no ${name} in a flow, got one`);
       return cleaned;
     }, text);
