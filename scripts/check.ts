@@ -15,6 +15,7 @@ const steps: [string, () => void | Promise<void>][] = [
   ['types of forms', () => run('tsc', '-p', 'nodes/editor')],
   ['lint', () => run('eslint', '.')],
   ['generated files are fresh', checkGenerated],
+  ['flows and examples', () => run('sluice', 'check', 'flows', 'examples')],
   ['nothing exported, installed or kept that is not used', () => run('knip')],
   ['packages', () => checkPackages(root)],
 ];

@@ -5,7 +5,9 @@ import { ConfigError, messageOf, type RejectedError } from '../lib/errors.js';
 import type { JsonataEngine } from '../lib/jsonata.js';
 import type { Message } from '../lib/message.js';
 import { compileSettings, type SettingsSchema } from '../lib/settings.js';
+import { configNodeError } from './config-node.js';
 import { Instance, type RunningNode } from './instance.js';
+import { migrate } from './migrate.js';
 import { jsonataOf, projectFolder, type NodeDefinitionInFlow, type Red, type RedNode } from './red.js';
 import { Refusals } from './refusals.js';
 import { StatusLine, type StatusLevel, type StatusText } from './status.js';
@@ -98,6 +100,18 @@ export type BehaviourClass<B extends Behaviour> = (abstract new (...parameters: 
   readonly nodeType: string;
 };
 
+/** What a check of settings sees of the world. */
+export type CheckPorts = Pick<NodeContext<unknown, unknown>, 'jsonata' | 'projectFolder'>;
+
+/** A module of Node-RED, and what it was made of. */
+export type NodeModule = ((red: Red) => void) & { readonly specification: CheckedSpecification };
+
+/** What of a node is known without a runtime. */
+export type CheckedSpecification = Pick<
+  NodeSpecification<TSchema, TSchema>,
+  'type' | 'config' | 'credentials' | 'migrations' | 'checks'
+>;
+
 export interface NodeSpecification<C extends TSchema, K extends TSchema> {
   readonly type: string;
   /** A TypeBox object; the compiled palette carries it as plain JSON Schema. */
@@ -107,6 +121,11 @@ export interface NodeSpecification<C extends TSchema, K extends TSchema> {
   readonly rejectedOutput?: number | ((config: Static<C>) => number);
   /** From the form of version n + 1 to that of n + 2, for n = the index. */
   readonly migrations?: readonly ((config: Record<string, unknown>) => Record<string, unknown>)[];
+  /**
+   * What can be wrong with settings that fit their schema: each of these throws a ConfigError, by the same code as in
+   * `create`. Pure: for `sluice check`, which has neither credentials nor a network.
+   */
+  checks(config: Static<C>, ports: CheckPorts): readonly (() => unknown)[];
   /** Makes the behaviour at once: what takes time (a connection) goes on behind it. @throws ConfigError */
   create(context: NodeContext<Static<C>, Static<K>>): Behaviour;
 }
@@ -126,15 +145,13 @@ interface Part {
  * Makes a Node-RED node of a schema and a behaviour. Owned here, once for all nodes: versions, variables, defaults, the
  * check of settings, the input handler, done exactly once, the rejected output, status, counters, and closing.
  */
-export function defineNode<C extends TSchema, K extends TSchema>(
-  specification: NodeSpecification<C, K>,
-): (red: Red) => void {
+export function defineNode<C extends TSchema, K extends TSchema>(specification: NodeSpecification<C, K>): NodeModule {
   const { type } = specification;
   const settings = compileSettings<Static<C>>(specification.config);
   const secrets = compileSettings<Static<K>>(specification.credentials ?? { properties: {} });
   const credentialFields = (specification.credentials as SettingsSchema | undefined)?.properties ?? {};
 
-  return (red) => {
+  const load = (red: Red): void => {
     const instance = Instance.of(red);
     red.nodes.registerType(
       type,
@@ -187,10 +204,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(
         }
         const got =
           id === '' ? 'nothing' : part === undefined ? 'none with this id' : 'one whose own settings are wrong';
-        throw new ConfigError(`${path}: expected a node of type ${kind.nodeType}, got ${got}`, {
-          code: 'config-node',
-          path,
-        });
+        throw configNodeError(kind.nodeType, path, got);
       };
 
       const origin = (): Origin => ({
@@ -327,25 +341,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(
       }
     }
   };
-}
-
-function migrate<C extends TSchema, K extends TSchema>(
-  definition: NodeDefinitionInFlow,
-  { type, migrations = [] }: NodeSpecification<C, K>,
-): Record<string, unknown> {
-  const known = migrations.length + 1;
-  const version = Number(definition['configVersion'] ?? 1);
-  if (!Number.isInteger(version) || version < 1 || version > known) {
-    throw new ConfigError(
-      `/configVersion: expected a version of ${type} from 1 to ${known}, got ${String(definition['configVersion'])}: ` +
-        'this flow was made with a newer palette; update @sluice/node-red',
-      { code: 'version', path: '/configVersion' },
-    );
-  }
-  const migrated = migrations
-    .slice(version - 1)
-    .reduce<Record<string, unknown>>((config, step) => step(config), definition);
-  return { ...migrated, configVersion: known };
+  return Object.assign(load, { specification });
 }
 
 function textOf(value: unknown): string {

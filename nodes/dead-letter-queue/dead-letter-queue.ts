@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { configNodeError } from '../adapter/config-node.js';
 import { defineNode, type NodeContext } from '../adapter/define-node.js';
 import { DeadLetters } from '../lib/dead-letter.js';
 import { MongoConnection } from '../mongo-connection/connection.js';
@@ -12,6 +13,12 @@ import { WithFallback } from './with-fallback.js';
 export default defineNode({
   type: DeadLetters.nodeType,
   config,
+  checks: (config) => [
+    () => {
+      if (config.place === 'mongodb' && (config.connection ?? '') === '')
+        throw configNodeError(MongoConnection.nodeType, '/connection', 'nothing');
+    },
+  ],
   create: (context) => new DeadLetterQueue(context, storeOf(context)),
 });
 

@@ -6,5 +6,6 @@ import { DeadLetterInbox } from './inbox.js';
 export default defineNode({
   type: 'dead-letter',
   config,
+  checks: () => [],
   create: (context) => new DeadLetterInbox(context, context.use(context.config.queue, DeadLetterQueue, '/queue')),
 });

@@ -116,6 +116,14 @@ export function checkFaults({ faults, ts }: FaultSettings): void {
   }
 }
 
+/** @throws ConfigError for a fault that only a connection can have, without one */
+export function checkBroker({ broker, faults }: Pick<Config, 'broker' | 'faults'>): void {
+  const index = broker === undefined ? faults.findIndex(({ fault }) => fault === 'disconnect') : -1;
+  if (index === -1) return;
+  const path = `/faults/${index}/fault`;
+  throw new ConfigError(`${path}: expected a broker for the fault disconnect, got none`, { code: 'faults', path });
+}
+
 function beyond({ model, minimum, maximum, values }: FaultSettings, above: boolean): number {
   const listed = model === 'constant' || model === 'sequence';
   const [lowest, highest] = listed ? [Math.min(...values), Math.max(...values)] : [minimum, maximum];

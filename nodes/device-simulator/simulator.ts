@@ -6,6 +6,7 @@ import { MessageSchema } from '../message-schema/schema.js';
 import { MqttBroker } from '../sluice-mqtt-broker/broker.js';
 import type { ConnectionState } from '../sluice-mqtt-broker/connection.js';
 import type { Config } from './config.js';
+import { checkBroker } from './faults.js';
 import { Publisher } from './publisher.js';
 import { SimulationRunner } from './runner.js';
 import { Simulation, type SimulatedMessage } from './simulation.js';
@@ -29,8 +30,8 @@ export class DeviceSimulator implements Behaviour {
     this.#context = context;
     this.#told = !config.autoStart;
     this.#broker = config.broker === undefined ? undefined : context.use(config.broker, MqttBroker, '/broker');
-    if (this.#broker === undefined) refuseDisconnect(config);
-    else this.#publisher = new Publisher(this.#broker, config.qos);
+    checkBroker(config);
+    if (this.#broker !== undefined) this.#publisher = new Publisher(this.#broker, config.qos);
     const schema = config.schema === undefined ? undefined : context.use(config.schema, MessageSchema, '/schema');
     this.#runner = new SimulationRunner(new Simulation(config, config.run ?? randomUUID(), schema), {
       rate: config.devices * config.rate,
@@ -141,13 +142,6 @@ export class DeviceSimulator implements Behaviour {
     else if (this.#runner.atLimit) status('off', `done, ${what}`);
     else status('off', `stopped, ${what}`);
   }
-}
-
-function refuseDisconnect({ faults }: Config): void {
-  const index = faults.findIndex(({ fault }) => fault === 'disconnect');
-  if (index === -1) return;
-  const path = `/faults/${index}/fault`;
-  throw new ConfigError(`${path}: expected a broker for the fault disconnect, got none`, { code: 'faults', path });
 }
 
 function unknownCommand(got: unknown): ConfigError {

@@ -18,8 +18,15 @@ export function compileRules(rules: readonly Rule[], jsonata: JsonataEngine): Co
   return rules.map((rule, index) => ({
     name: rule.name,
     enabled: rule.enabled,
-    matches: compileRule(rule, `/rules/${index}`, jsonata),
+    matches: compileRuleAt(rules, index, jsonata),
   }));
+}
+
+/** @throws ConfigError with the path */
+export function compileRuleAt(rules: readonly Rule[], index: number, jsonata: JsonataEngine): Predicate {
+  const rule = rules[index];
+  if (rule === undefined) throw new RangeError(`expected one of ${rules.length} rules, got the place ${index}`);
+  return compileRule(rule, `/rules/${index}`, jsonata);
 }
 
 /** What becomes of one message. */

@@ -1,8 +1,8 @@
-import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
+import type { Behaviour, CheckPorts, NodeContext, Send } from '../adapter/define-node.js';
 import { ConfigError, UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import type { Config } from './config.js';
-import { compileRules, decide, type CompiledRule, type Decision } from './decide.js';
+import { compileRuleAt, compileRules, decide, type CompiledRule, type Decision } from './decide.js';
 
 /** Messages that wait for a JSONata rule to say what becomes of one before them. */
 const MOST_WAITING = 1_000;
@@ -27,7 +27,7 @@ export class FanOutRouter implements Behaviour {
 
   constructor(context: NodeContext<Config, unknown>) {
     this.#context = context;
-    refuseSameNames(context.config);
+    for (const index of context.config.rules.keys()) refuseSameName(context.config, index);
     this.#rules = compileRules(context.config.rules, context.jsonata);
     this.#showStatus();
   }
@@ -92,14 +92,34 @@ export class FanOutRouter implements Behaviour {
   }
 }
 
+/** What `sluice check` says of the rules, each by itself. */
+export function checkRules(config: Config, { jsonata }: CheckPorts): (() => unknown)[] {
+  return [
+    ...config.rules.flatMap((_rule, index) => [
+      () => refuseSameName(config, index),
+      () => compileRuleAt(config.rules, index, jsonata),
+    ]),
+    () => refuseOtherOutputs(config),
+  ];
+}
+
 /** A rule's name is that of its count and of its errors. */
-function refuseSameNames({ rules }: Pick<Config, 'rules'>): void {
-  for (const [index, { name }] of rules.entries()) {
-    if (rules.findIndex((rule) => rule.name === name) === index) continue;
-    const path = `/rules/${index}/name`;
-    throw new ConfigError(`${path}: expected a name that no other rule has, got ${JSON.stringify(name)}`, {
-      code: 'rule-name',
-      path,
-    });
-  }
+function refuseSameName({ rules }: Pick<Config, 'rules'>, index: number): void {
+  const name = rules[index]?.name;
+  if (rules.findIndex((rule) => rule.name === name) === index) return;
+  const path = `/rules/${index}/name`;
+  throw new ConfigError(`${path}: expected a name that no other rule has, got ${JSON.stringify(name)}`, {
+    code: 'rule-name',
+    path,
+  });
+}
+
+/** The form keeps the number; by hand it is forgotten, and the editor then draws other outputs than there are. */
+function refuseOtherOutputs(config: Pick<Config, 'rules' | 'outputs'>): void {
+  const expected = errorOutput(config) + 1;
+  if (config.outputs === expected) return;
+  throw new ConfigError(
+    `/outputs: expected ${expected} (one for each rule, one for no match, one for errors), got ${config.outputs}`,
+    { code: 'outputs', path: '/outputs' },
+  );
 }

@@ -100,7 +100,7 @@ function ordered(
   if (typeof value !== 'number' && typeof value !== 'string') {
     throw new ConfigError(`${path}/value: expected a number or a text to compare with, got ${describeValue(value)}`, {
       code: 'condition',
-      path,
+      path: `${path}/value`,
     });
   }
   return (message) => {

@@ -14,7 +14,11 @@ export interface SettingsSchema {
   readonly const?: unknown;
   readonly default?: unknown;
   readonly maxItems?: number;
-  readonly ui?: { readonly control?: string; readonly node?: string };
+  readonly ui?: {
+    readonly control?: string;
+    readonly node?: string;
+    readonly when?: { readonly field: string; readonly is: readonly unknown[] };
+  };
 }
 
 /** Gives the value of an environment variable (or of a flow's own), undefined when it is not set. */

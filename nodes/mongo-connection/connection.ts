@@ -230,7 +230,12 @@ function takesWrites({ type }: ServerDescription): boolean {
   return type === 'Standalone' || type === 'RSPrimary' || type === 'Mongos' || type === 'LoadBalancer';
 }
 
-function clientOf(config: Config, { user, password }: Credentials, redact: (text: string) => string): MongoClient {
+/** A client that has not connected. @throws ConfigError `uri` */
+export function clientOf(
+  config: Config,
+  { user, password }: Credentials,
+  redact: (text: string) => string,
+): MongoClient {
   const { uri } = config;
   // The driver would take what follows the first @ for the host, and show it.
   const at = (uri.split('?')[0] ?? '').split('@').length - 1;
@@ -282,7 +287,8 @@ function problemOf(attempt: () => unknown): string | undefined {
 }
 
 /** The driver falls back to a database named `test` without a word: data in an unexpected place is lost data. */
-function databaseOf(config: Config): string {
+/** @throws ConfigError `database` */
+export function databaseOf(config: Config): string {
   const path = /^[^/]*\/\/[^/]*\/(.*)$/.exec(config.uri.split('?')[0] ?? '')?.[1] ?? '';
   const name = config.database ?? decodeURIComponent(path);
   if (name === '') {

@@ -40,6 +40,22 @@ type SetupConfig = Pick<
 
 const RETRY = { initialMs: 100, maximumMs: 2_000 };
 
+/** @throws ConfigError for settings that the server takes in no collection */
+export function checkSetup({
+  timeSeries,
+  operation,
+  indexes,
+}: Pick<SetupConfig, 'timeSeries' | 'operation' | 'indexes'>): void {
+  if (timeSeries && operation !== 'insert') {
+    throw setting('/timeSeries', `expected the operation insert for a time series, got ${operation}`);
+  }
+  for (const [index, { keys, expireAfterSeconds }] of indexes.entries()) {
+    if (expireAfterSeconds === undefined || /^\s*(?!_id:)[^,]+:-?1\s*$/.test(keys)) continue;
+    const path = `/indexes/${index}/expireAfterSeconds`;
+    throw setting(path, `expected an index on one field other than _id, got ${JSON.stringify(keys)}`);
+  }
+}
+
 /**
  * Makes collections ready, each once: beside the writes what only helps (indexes), and before the first write that
  * without which what is stored would be wrong: a time-series collection, which the first insert would else make a plain
@@ -54,16 +70,9 @@ export class CollectionSetup {
   readonly #held = new Map<string, string>();
   #warning: string | undefined;
 
-  /** @throws ConfigError for settings that the server takes in no collection */
+  /** @throws ConfigError as `checkSetup` */
   constructor(config: SetupConfig, store: SetupStore, ports: SetupPorts) {
-    if (config.timeSeries && config.operation !== 'insert') {
-      throw setting('/timeSeries', `expected the operation insert for a time series, got ${config.operation}`);
-    }
-    for (const [index, { keys, expireAfterSeconds }] of config.indexes.entries()) {
-      if (expireAfterSeconds === undefined || /^\s*(?!_id:)[^,]+:-?1\s*$/.test(keys)) continue;
-      const path = `/indexes/${index}/expireAfterSeconds`;
-      throw setting(path, `expected an index on one field other than _id, got ${JSON.stringify(keys)}`);
-    }
+    checkSetup(config);
     this.#config = config;
     this.#store = store;
     this.#ports = ports;

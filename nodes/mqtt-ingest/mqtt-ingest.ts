@@ -6,5 +6,6 @@ export default defineNode({
   type: 'mqtt-ingest',
   config,
   rejectedOutput: 1,
+  checks: () => [],
   create: (context) => new MqttIngest(context),
 });

@@ -6,5 +6,6 @@ export default defineNode({
   type: ObjectStoreConnection.nodeType,
   config,
   credentials,
+  checks: () => [],
   create: (context) => new ObjectStoreConnection(context.config, context.credentials),
 });

@@ -32,10 +32,9 @@ const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
  * @throws ConfigError `tls` with the field, never with what a key or a passphrase is
  */
 export function readTls(url: string, config: TlsConfig, { key, passphrase }: TlsCredentials): Tls | undefined {
-  if (!/^(mqtts|wss):/i.test(url)) {
+  if (!isTls(url)) {
     for (const [path, value] of Object.entries({ ca: config.ca, certificate: config.certificate, key })) {
-      if (value !== undefined)
-        throw invalid(`/${path}`, 'a URL with mqtts:// or wss:// to use it for', 'one without TLS');
+      if (value !== undefined) throw useless(`/${path}`);
     }
     return undefined;
   }
@@ -50,6 +49,28 @@ export function readTls(url: string, config: TlsConfig, { key, passphrase }: Tls
     },
     certificate: identity?.certificate,
   };
+}
+
+/** What `sluice check` says of each certificate, without the key. A file may be there only where the flow runs. */
+export function checkTls(config: Config): (() => unknown)[] {
+  return (['ca', 'certificate'] as const).map((field) => () => {
+    const text = config[field];
+    if (text === undefined) return;
+    if (!isTls(config.url)) throw useless(`/${field}`);
+    try {
+      readCertificates(text, `/${field}`);
+    } catch (error) {
+      if ((error as { cause?: NodeJS.ErrnoException }).cause?.code !== 'ENOENT') throw error;
+    }
+  });
+}
+
+function isTls(url: string): boolean {
+  return /^(mqtts|wss):/i.test(url);
+}
+
+function useless(path: string): ConfigError {
+  return invalid(path, 'a URL with mqtts:// or wss:// to use it for', 'one without TLS');
 }
 
 function readIdentity(

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { UserError } from '../launcher/user-error.js';
+import { checkCommand } from './check.js';
 import { passwordCommand } from './password.js';
 import { simulateCommand } from './simulate.js';
 import { startCommand } from './start.js';
@@ -23,6 +24,7 @@ const program = new Command('sluice')
   .addCommand(simulateCommand())
   .addCommand(verifyCommand())
   .addCommand(storeCommand())
+  .addCommand(checkCommand())
   .addCommand(passwordCommand());
 
 for (const command of program.commands) command.version(manifest.version);
