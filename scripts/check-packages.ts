@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -33,6 +34,7 @@ export async function checkPackages(root: string): Promise<void> {
       stdio: 'inherit',
     });
     await startAndStop(folder);
+    await loadInNodeRed(root, folder, palette);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -58,6 +60,57 @@ function pack(root: string, folder: string, parameters: readonly string[], allow
     );
   process.stdout.write(`${packed.filename}: ${packed.files.length} files\n`);
   return packed.filename;
+}
+
+/** The palette alone, as its user installs it: into an empty user folder of a Node-RED that knows nothing of Sluice. */
+async function loadInNodeRed(root: string, folder: string, palette: string): Promise<void> {
+  const userDir = join(folder, 'user-folder');
+  mkdirSync(userDir);
+  writeFileSync(join(userDir, 'package.json'), '{"private":true}\n');
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', join('..', palette)], {
+    cwd: userDir,
+    stdio: 'inherit',
+  });
+  const port = await freePort();
+  const red = join(root, 'node_modules/node-red/red.js');
+  const child = spawn(process.execPath, [red, '--userDir', userDir, '--port', String(port)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), READY_LIMIT_MS);
+  try {
+    for await (const line of createInterface({ input: child.stdout })) if (line.includes('Started flows')) break;
+    const ask = async (path: string): Promise<unknown> =>
+      (await fetch(`http://127.0.0.1:${port}/${path}`, { headers: { Accept: 'application/json' } })).json();
+    const sets = (await ask('nodes')) as { module: string; types: string[]; err?: string }[];
+    const ours = sets.filter(({ module }) => module === '@sluice/node-red');
+    const failed = ours
+      .filter(({ err }) => err !== undefined)
+      .map(({ types, err }) => `${types.join(', ')}: ${String(err)}`);
+    if (failed.length > 0) throw new Error(`expected every node to load in Node-RED, got ${failed.join('; ')}`);
+    const { 'node-red': declared } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      'node-red': { nodes: object };
+    };
+    const types = ours.flatMap((set) => set.types).sort();
+    const library = (await ask('library/examples/flows/@sluice/node-red/')) as { fn: string }[];
+    const examples = library.map(({ fn }) => fn).sort();
+    for (const [what, got] of Object.entries({ types, examples })) {
+      if (got.join() !== Object.keys(declared.nodes).sort().join()) {
+        throw new Error(`expected the ${what} of all nodes in Node-RED, got ${got.join(', ') || 'none'}`);
+      }
+    }
+    process.stdout.write(`in Node-RED: ${types.length} nodes and their examples\n`);
+  } finally {
+    clearTimeout(timer);
+    child.kill('SIGKILL');
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
 }
 
 async function startAndStop(folder: string): Promise<void> {
