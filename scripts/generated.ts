@@ -6,7 +6,10 @@ import { referenceOf, tableRow } from '../nodes/editor/words.js';
 
 /** The files that hold generated parts and are committed, as they should be: `[path, text]`. */
 export async function committedFiles(root: string, nodes: readonly NodeFolder[]): Promise<[string, string][]> {
-  const order = ['device-simulator', 'mqtt-ingest', 'schema-filter', 'fan-out-router', 'mongo-sink', 's3-sink'];
+  const order = [
+    ...['device-simulator', 'mqtt-ingest', 'schema-filter', 'fan-out-router', 'mongo-sink', 's3-sink'],
+    ...['mqtt-publish', 'dead-letter'],
+  ];
   const rank = ({ type }: NodeFolder): number => (order.includes(type) ? order.indexOf(type) : order.length);
   const sorted = [...nodes].sort((a, b) => rank(a) - rank(b) || a.type.localeCompare(b.type));
 
