@@ -2,7 +2,7 @@
  * What the checks of an ingest cost beside the parse alone (bytes → text → value), on ordinary messages:
  * `npx tsx bench/json-checks.ts`. Runs are interleaved; of each the fastest counts, as what disturbs only slows down.
  */
-import { decodePayload } from '../nodes/mqtt-ingest/decode.js';
+import { decoder } from '../nodes/mqtt-ingest/decode.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const RUNS = 200;
@@ -27,8 +27,8 @@ const kinds: Record<string, (n: number) => object> = {
 const decoders: Record<string, (payload: Buffer) => unknown> = {
   'parse alone': (payload) => JSON.parse(payload.toString('utf8')) as unknown,
   'UTF-8 checked': (payload) => JSON.parse(utf8.decode(payload)) as unknown,
-  checked: (payload) => decodePayload(payload, 'json', false),
-  strict: (payload) => decodePayload(payload, 'json', true),
+  checked: decoder({ decode: 'json', strict: false }),
+  strict: decoder({ decode: 'json', strict: true }),
 };
 
 function nanoseconds(decode: (payload: Buffer) => unknown, payloads: readonly Buffer[]): number {

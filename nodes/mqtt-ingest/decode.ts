@@ -5,21 +5,28 @@ import type { Config } from './config.js';
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * The payload of a PUBLISH as what the flow works with.
+ * Makes of the payload of a PUBLISH what the flow works with.
  *
- * @throws RejectedError `invalid-utf8`; for JSON as `parseJson` does
+ * @returns a function that throws RejectedError `invalid-utf8`; for JSON as `parseJson` does
  */
-export function decodePayload(payload: Buffer, decode: Config['decode'], strict: boolean): unknown {
-  if (decode === 'buffer') return payload;
-  let text: string;
+export function decoder({ decode, strict }: Pick<Config, 'decode' | 'strict'>): (payload: Buffer) => unknown {
+  switch (decode) {
+    case 'buffer':
+      return (payload) => payload;
+    case 'text':
+      return textOf;
+    case 'json':
+      return (payload) => parseJson(textOf(payload), strict);
+  }
+}
+
+function textOf(payload: Buffer): string {
   try {
-    text = utf8.decode(payload);
+    return utf8.decode(payload);
   } catch (error) {
     throw new RejectedError(`expected UTF-8, got ${payload.length} bytes that are not`, {
       code: 'invalid-utf8',
       cause: error,
     });
   }
-  if (decode === 'text') return text;
-  return parseJson(text, strict);
 }

@@ -7,12 +7,13 @@ import { compileTemplate, type Template } from '../lib/template.js';
 import { MqttBroker, type Subscription } from '../sluice-mqtt-broker/broker.js';
 import type { ConnectionState, Publish } from '../sluice-mqtt-broker/connection.js';
 import type { Config } from './config.js';
-import { decodePayload } from './decode.js';
+import { decoder } from './decode.js';
 
 /** Takes messages from a broker into the flow. */
 export class MqttIngest implements Behaviour {
   readonly stage = 'ingest';
   readonly #context: NodeContext<Config, unknown>;
+  readonly #decode: (payload: Buffer) => unknown;
   readonly #identity: Template | undefined;
   readonly #subscription: Subscription;
   readonly #ready = Promise.withResolvers<void>();
@@ -21,6 +22,7 @@ export class MqttIngest implements Behaviour {
   constructor(context: NodeContext<Config, unknown>) {
     const { config } = context;
     this.#context = context;
+    this.#decode = decoder(config);
     this.#identity = config.identity === undefined ? undefined : compileTemplate(config.identity);
     const broker = context.use(config.broker, MqttBroker, '/broker');
     this.#subscription = broker.subscribe({
@@ -53,8 +55,7 @@ export class MqttIngest implements Behaviour {
     const receivedAt = Date.now();
     const message = this.#toMessage(publish, receivedAt);
     try {
-      const { decode, strict } = this.#context.config;
-      message.payload = decodePayload(publish.payload, decode, strict);
+      message.payload = this.#decode(publish.payload);
       message.identity ??= this.#identity?.render(templateScope(message)) ?? uuidv7(receivedAt);
       this.#context.send(message, 0);
     } catch (error) {
