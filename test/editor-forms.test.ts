@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { EditorPage } from './editor-page.js';
+import { EditorPage, useEditor } from './editor-page.js';
 import { startChromium } from './servers/chromium.js';
 import { describeWithServer } from './servers/server.js';
-import { RunningSluice, temporaryFolder } from './sluice.js';
 
 /** A flow of before there were formats and tags to choose. */
 const OLD_FLOW = [
@@ -18,20 +15,10 @@ const OLD_FLOW = [
 ];
 
 describeWithServer('the forms of objects in the editor', startChromium, (server) => {
-  const folder = temporaryFolder();
-  let sluice: RunningSluice;
+  const opened = useEditor(() => server().browser, OLD_FLOW);
   let editor: EditorPage;
-
-  before(async function () {
-    this.timeout(60_000);
-    const flow = join(folder.path, 'old.json');
-    writeFileSync(flow, JSON.stringify(OLD_FLOW));
-    sluice = await RunningSluice.start(folder.path, [flow]);
-    editor = await EditorPage.open(server().browser, sluice.ready.editor);
-  });
-  after(async () => {
-    await sluice.stop();
-    folder.remove();
+  before(() => {
+    ({ editor } = opened());
   });
 
   const shown = async (...fields: string[]): Promise<string[]> => {

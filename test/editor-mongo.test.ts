@@ -1,24 +1,17 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EditorPage } from './editor-page.js';
+import { EditorPage, useEditor } from './editor-page.js';
 import { startChromium } from './servers/chromium.js';
 import { describeWithServer } from './servers/server.js';
-import { RunningSluice, temporaryFolder } from './sluice.js';
+import type { RunningSluice } from './sluice.js';
 
 describeWithServer('the forms of MongoDB in the editor', startChromium, (server) => {
-  const folder = temporaryFolder();
+  const opened = useEditor(() => server().browser);
   let sluice: RunningSluice;
   let editor: EditorPage;
-
-  before(async function () {
-    this.timeout(60_000);
-    sluice = await RunningSluice.start(folder.path);
-    editor = await EditorPage.open(server().browser, sluice.ready.editor);
-  });
-  after(async () => {
-    await sluice.stop();
-    folder.remove();
+  before(() => {
+    ({ sluice, editor } = opened());
   });
 
   const choose = (id: string, value: string): Promise<unknown> =>
@@ -45,7 +38,7 @@ describeWithServer('the forms of MongoDB in the editor', startChromium, (server)
     assert.equal(variable['uri'], 'mongodb://me:${MONGODB_PASSWORD}@127.0.0.1:1/iot');
     await editor.deploy();
     const [flow, credentials] = ['flows.json', 'flows_cred.json'].map((name) =>
-      readFileSync(join(folder.path, name), 'utf8'),
+      readFileSync(join(sluice.ready.userDir, name), 'utf8'),
     );
     assert.ok(!/p%40ss|p@ss/.test(`${flow}${credentials}`));
     const response = await editor.page.request.get(

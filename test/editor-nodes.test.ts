@@ -1,11 +1,11 @@
 /** Each node of the palette as a person first meets it: dragged in, its form, a bad value, a deploy, its form again; and its example. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EditorPage, type CanvasNode } from './editor-page.js';
+import { EditorPage, type CanvasNode, EMPTY_TAB, useEditor } from './editor-page.js';
 import { startChromium } from './servers/chromium.js';
 import { describeWithServer } from './servers/server.js';
-import { RunningSluice, temporaryFolder, until } from './sluice.js';
+import { type RunningSluice, until } from './sluice.js';
 
 const EXAMPLES = join(import.meta.dirname, '../examples');
 
@@ -48,20 +48,11 @@ const FORMS: Readonly<
 };
 
 describeWithServer('each node in the editor', startChromium, (server) => {
-  const folder = temporaryFolder();
+  const opened = useEditor(() => server().browser, EMPTY_TAB);
   let sluice: RunningSluice;
   let editor: EditorPage;
-
-  before(async function () {
-    this.timeout(60_000);
-    const flow = join(folder.path, 'empty.json');
-    writeFileSync(flow, JSON.stringify([{ id: 'tab1', type: 'tab', label: 'Flow 1' }]));
-    sluice = await RunningSluice.start(folder.path, [flow]);
-    editor = await EditorPage.open(server().browser, sluice.ready.editor);
-  });
-  after(async () => {
-    await sluice.stop();
-    folder.remove();
+  before(() => {
+    ({ sluice, editor } = opened());
   });
 
   type Field = ReturnType<EditorPage['field']>;

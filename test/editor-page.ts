@@ -1,5 +1,30 @@
 /** Node-RED's editor as a person uses it: by its palette, its canvas and its dialogs. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Browser, Locator, Page } from 'playwright-core';
+import { RunningSluice, temporaryFolder } from './sluice.js';
+
+/** For one `describe`: an instance that runs a flow (or the default one), and its editor in a browser. */
+export function useEditor(browser: () => Browser, flow?: readonly object[]) {
+  const folder = temporaryFolder();
+  let opened: { readonly sluice: RunningSluice; readonly editor: EditorPage };
+
+  before(async function () {
+    this.timeout(60_000);
+    const file = join(folder.path, 'flow.json');
+    if (flow !== undefined) writeFileSync(file, JSON.stringify(flow));
+    const sluice = await RunningSluice.start(folder.path, flow === undefined ? [] : [file]);
+    opened = { sluice, editor: await EditorPage.open(browser(), sluice.ready.editor) };
+  });
+  after(async () => {
+    await opened.sluice.stop();
+    folder.remove();
+  });
+
+  return () => opened;
+}
+
+export const EMPTY_TAB = [{ id: 'tab1', type: 'tab', label: 'Flow 1' }];
 
 export interface CanvasNode {
   readonly id: string;

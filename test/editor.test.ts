@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Locator } from 'playwright-core';
-import { EditorPage, type CanvasNode } from './editor-page.js';
+import { EditorPage, type CanvasNode, EMPTY_TAB, useEditor } from './editor-page.js';
 import { startChromium } from './servers/chromium.js';
 import { describeWithServer } from './servers/server.js';
-import { documents, RunningSluice, temporaryFolder, until } from './sluice.js';
+import { documents, type RunningSluice, until } from './sluice.js';
 
 const ROOT = join(import.meta.dirname, '..');
 const FLOW_FILES = ['flows', 'examples'].flatMap((folder) =>
@@ -13,20 +13,11 @@ const FLOW_FILES = ['flows', 'examples'].flatMap((folder) =>
 );
 
 describeWithServer('the editor', startChromium, (server) => {
-  const folder = temporaryFolder();
+  const opened = useEditor(() => server().browser, EMPTY_TAB);
   let sluice: RunningSluice;
   let editor: EditorPage;
-
-  before(async function () {
-    this.timeout(60_000);
-    const flow = join(folder.path, 'empty.json');
-    writeFileSync(flow, JSON.stringify([{ id: 'tab1', type: 'tab', label: 'Flow 1' }]));
-    sluice = await RunningSluice.start(folder.path, [flow]);
-    editor = await EditorPage.open(server().browser, sluice.ready.editor);
-  });
-  after(async () => {
-    await sluice.stop();
-    folder.remove();
+  before(() => {
+    ({ sluice, editor } = opened());
   });
 
   it('draws a pipeline: nodes dragged in, wired, configured, deployed; documents arrive; forms reopen with the same values', async function () {
