@@ -11,8 +11,8 @@ const NEWLINE = 0x0a;
 const READ_BYTES = 65_536;
 
 /**
- * Letters as lines of JSON in a folder, a file for each day (UTC) and process: nobody else writes to it, so nothing of it
- * has to be locked or mended. A crash leaves at most a last line that is not whole, which readers pass over.
+ * Letters as lines of JSON in a folder, a file for each day (UTC), process and queue: nobody else writes to it, so nothing
+ * of it has to be locked, and what a batch that failed has left can be cut off. A crash leaves at most a last line that is not whole, which readers pass over.
  */
 export class LetterFolder implements LetterStore {
   readonly place: string;
@@ -21,7 +21,7 @@ export class LetterFolder implements LetterStore {
   /** The file of the last batch: `size` are the bytes that are whole and durable. */
   #file: { readonly day: string; handle: FileHandle | undefined; size: number } | undefined;
 
-  /** @param writer - names this process, among all that use the folder */
+  /** @param writer - names this queue of this process, among all that use the folder */
   constructor(folder: string, writer: string) {
     this.place = `folder ${folder}`;
     this.#folder = folder;

@@ -107,7 +107,7 @@ export class DeadLetterQueue extends DeadLetters implements Behaviour {
     this.#batcher.clear();
     if (this.#open.size > 0) {
       this.#context.log('error', 'closed with dead letters that could not be kept', { letters: this.#open.size });
-      this.#context.counters.add('abandoned', this.#open.size);
+      this.#context.counters.add('abandoned', this.#open.size, 'closed');
     }
     for (const { kept } of this.#open) kept.reject(closedError());
     this.#open.clear();
@@ -117,14 +117,19 @@ export class DeadLetterQueue extends DeadLetters implements Behaviour {
 
   /** Settles every entry; never rejects. */
   async #write(entries: readonly Entry[]): Promise<void> {
-    let open = entries;
-    for (let attempt = 0; ; attempt++) {
-      const failures = await this.#store.append(open.map(({ letter }) => letter));
-      open = this.#settle(open, failures);
-      if (open.length === 0) return;
-      const { signal } = this.#givingUp;
-      await delay(backoffDelay(attempt, RETRY), undefined, { signal }).catch(() => undefined); // giving up
-      if (signal.aborted) return; // `close` answers for what is open
+    try {
+      let open = entries;
+      for (let attempt = 0; ; attempt++) {
+        const failures = await this.#store.append(open.map(({ letter }) => letter));
+        open = this.#settle(open, failures);
+        if (open.length === 0) return;
+        const { signal } = this.#givingUp;
+        await delay(backoffDelay(attempt, RETRY), undefined, { signal }).catch(() => undefined); // giving up
+        if (signal.aborted) return; // `close` answers for what is open
+      }
+    } catch (error) {
+      // Such as a letter that is longer than a text may be.
+      for (const entry of entries) if (this.#open.has(entry)) this.#refuse(entry, error);
     }
   }
 
@@ -139,14 +144,13 @@ export class DeadLetterQueue extends DeadLetters implements Behaviour {
         again.push(entry);
         continue;
       }
-      this.#open.delete(entry);
       if (failure === undefined) {
+        this.#open.delete(entry);
         this.#context.counters.add('kept', 1, entry.letter.reason.code);
         this.#last = entry.letter;
         entry.kept.resolve();
       } else {
-        this.#context.counters.add('refused', 1, 'store');
-        entry.kept.reject(failure);
+        this.#refuse(entry, failure);
       }
     }
     if (outage !== undefined && this.#outage === undefined) {
@@ -158,6 +162,12 @@ export class DeadLetterQueue extends DeadLetters implements Behaviour {
     this.#outage = outage;
     this.#show();
     return again;
+  }
+
+  #refuse(entry: Entry, error: unknown): void {
+    this.#open.delete(entry);
+    this.#context.counters.add('refused', 1, 'store');
+    entry.kept.reject(error);
   }
 
   #show(): void {
