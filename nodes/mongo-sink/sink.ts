@@ -160,7 +160,7 @@ export class MongoSink implements Behaviour {
     this.#batcher.clear();
     if (this.#open.size === 0) return;
     this.#context.log('error', 'closed with messages that the server did not take', { messages: this.#open.size });
-    this.#context.counters.add('abandoned', this.#open.size);
+    this.#context.counters.add('abandoned', this.#open.size, 'closed');
     for (const entry of [...this.#open]) this.#reject(entry, closedError());
   }
 

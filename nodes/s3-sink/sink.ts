@@ -100,7 +100,7 @@ export class S3Sink implements Behaviour {
     }
     const { partition, time, eventTimeMissing } = this.#keys.place(message, receivedAt);
     if (this.#bufferedBytes + bytes > config.maxBufferedBytes) {
-      counters.add('queue-full');
+      counters.add('refused', 1, 'queue-full');
       throw new UnavailableError(
         `expected room for a record of ${bytes} bytes, got ${this.#bufferedBytes} of ${config.maxBufferedBytes} bytes that wait for the object store`,
         { code: 'queue-full' },
@@ -109,8 +109,7 @@ export class S3Sink implements Behaviour {
     const object = this.#objectFor(partition, bytes);
     if (eventTimeMissing) counters.add('event-time-missing');
     const safe = object.append({ text, bytes, time });
-    this.#openBytes += bytes;
-    this.#bufferedBytes += bytes;
+    this.#hold(bytes);
     if (object.records >= config.maxRecords || object.bytes >= config.maxBytes) this.#roll(partition);
     // Else many open objects could hold all the room, and everything would wait for the age of one of them.
     while (this.#openBytes > config.maxBufferedBytes / 2) this.#rollOldest();
@@ -147,7 +146,13 @@ export class S3Sink implements Behaviour {
     if (this.#open.size >= MAX_OPEN) this.#rollOldest();
     const cancelRoll = this.#clock.later(() => this.#roll(partition), this.#context.config.maxAgeSeconds * 1_000);
     this.#open.set(partition, { object, cancelRoll });
+    this.#hold(object.bytes); // a header line
     return object;
+  }
+
+  #hold(bytes: number): void {
+    this.#openBytes += bytes;
+    this.#bufferedBytes += bytes;
   }
 
   #rollOldest(): void {
@@ -186,6 +191,7 @@ export class S3Sink implements Behaviour {
     } catch (error) {
       if (!(error instanceof RejectedError))
         log('error', 'an object was not stored', { key: object.key, records, error: messageOf(error) });
+      if (error instanceof UnavailableError) counters.add('abandoned', records, error.code);
       object.fail(error);
     } finally {
       this.#bufferedBytes -= bytes;
