@@ -1,7 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { batchClock } from '../adapter/batch-clock.js';
 import type { Behaviour, NodeContext } from '../adapter/define-node.js';
-import { backoffDelay } from '../lib/backoff.js';
+import { atMost, FLUSH_LIMIT_MS, pause } from '../adapter/waiting.js';
 import { Batcher } from '../lib/batch.js';
 import { type DeadLetter, type DeadLetterDraft, DeadLetters } from '../lib/dead-letter.js';
 import { ConfigError, UnavailableError } from '../lib/errors.js';
@@ -18,7 +17,6 @@ interface Entry {
 
 const BATCH = { maxCount: 500, maxBytes: 4_194_304, maxWaitMs: 10, maxInFlight: 1 };
 const RETRY = { initialMs: 100, maximumMs: 2_000 };
-const FLUSH_LIMIT_MS = 10_000;
 const LISTED = 20;
 const MOST_LISTED = 1_000;
 /** About what a letter takes beside its payload. */
@@ -97,12 +95,7 @@ export class DeadLetterQueue extends DeadLetters implements Behaviour {
 
   /** Writes what waits, for at most 10 s. */
   async close(): Promise<void> {
-    const limit = new AbortController();
-    await Promise.race([
-      this.#batcher.drain(),
-      delay(FLUSH_LIMIT_MS, undefined, { signal: limit.signal }).catch(() => undefined), // drained
-    ]);
-    limit.abort();
+    await atMost(FLUSH_LIMIT_MS, this.#batcher.drain());
     this.#givingUp.abort();
     this.#batcher.clear();
     if (this.#open.size > 0) {
@@ -124,7 +117,7 @@ export class DeadLetterQueue extends DeadLetters implements Behaviour {
         open = this.#settle(open, failures);
         if (open.length === 0) return;
         const { signal } = this.#givingUp;
-        await delay(backoffDelay(attempt, RETRY), undefined, { signal }).catch(() => undefined); // giving up
+        await pause(attempt, RETRY, signal);
         if (signal.aborted) return; // `close` answers for what is open
       }
     } catch (error) {

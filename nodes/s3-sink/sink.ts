@@ -1,4 +1,5 @@
 import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
+import { FLUSH_LIMIT_MS } from '../adapter/waiting.js';
 import { messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import type { ObjectStore, PutOutcome } from '../object-store/store.js';
@@ -15,8 +16,6 @@ import { Persistent } from './persistent.js';
 const STORED = 0;
 const MAX_OPEN = 64;
 const PARALLEL_UPLOADS = 4;
-/** Node-RED cuts a node off after 15 s; the last attempt needs a moment to be given up. */
-const CLOSE_WITHIN_MS = 10_000;
 /** In `#failing`, beside the keys of objects: no key is empty. */
 const CHECK = '';
 
@@ -121,7 +120,7 @@ export class S3Sink implements Behaviour {
     this.#closed = true;
     while (this.#open.size > 0) this.#rollOldest();
     this.#uploads.hurry();
-    const cancel = this.#clock.later(() => this.#uploads.giveUp(), CLOSE_WITHIN_MS);
+    const cancel = this.#clock.later(() => this.#uploads.giveUp(), FLUSH_LIMIT_MS);
     await Promise.all(this.#storing);
     cancel();
     this.#uploads.giveUp();
