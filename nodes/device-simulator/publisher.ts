@@ -71,6 +71,7 @@ async function connected(broker: MqttBroker, closing: AbortSignal): Promise<void
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const end = (): void => reject(new UnavailableError('the devices stop', { code: 'ending' }));
   closing.addEventListener('abort', end);
+  if (closing.aborted) end();
   const forget = broker.onState(({ level }) => {
     if (level === 'ok') resolve();
   });
