@@ -7,7 +7,7 @@ import type { LetterStore } from './store.js';
 
 const SUFFIX = '.ndjson';
 const NEWLINE = 0x0a;
-/** Of each file from its end, at a time. */
+/** Of each file from its end at first; then as much again each time, so that a letter of 100 MB takes eleven reads. */
 const READ_BYTES = 65_536;
 
 /**
@@ -101,7 +101,7 @@ async function lastLetters(path: string, count: number): Promise<DeadLetter[]> {
     let bytes = Buffer.alloc(0);
     let lines: string[] = [];
     while (start > 0 && lines.length <= count) {
-      const length = Math.min(READ_BYTES, start);
+      const length = Math.min(Math.max(READ_BYTES, bytes.length), start);
       start -= length;
       const { buffer } = await file.read(Buffer.alloc(length), 0, length, start);
       bytes = Buffer.concat([buffer, bytes]);

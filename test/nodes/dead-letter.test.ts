@@ -8,6 +8,7 @@ import type { Red } from '../../nodes/adapter/red.js';
 import deadLetter from '../../nodes/dead-letter/dead-letter.js';
 import deadLetterQueue from '../../nodes/dead-letter-queue/dead-letter-queue.js';
 import type { Config } from '../../nodes/dead-letter-queue/config.js';
+import { LetterFolder } from '../../nodes/dead-letter-queue/letter-folder.js';
 import { DeadLetterQueue } from '../../nodes/dead-letter-queue/queue.js';
 import type { LetterStore } from '../../nodes/dead-letter-queue/store.js';
 import { Counters } from '../../nodes/lib/counters.js';
@@ -269,6 +270,22 @@ describe('dead letters', () => {
     await both;
     const writers = readdirSync(place).map((name) => readFileSync(join(place, name), 'utf8').split('\n').length);
     assert.deepEqual(writers, [2, 2]);
+  });
+
+  it('are read back from a folder however long they are, the newest first', async () => {
+    const store = new LetterFolder(place, 'test');
+    const origin = { node: { id: 'n', type: 't', name: 'n' }, tab: 'tab', revision: '', instance: 'i', runId: 'r' };
+    const sizes = [10, 65_536, 300_000, 5, 1_000_000, 1];
+    const letters = sizes.map((size, index) => ({
+      ...deadLetterOf({ payload: 'ü'.repeat(size) }, { code: 'none', message: '' }, origin, 0),
+      id: `${index}`,
+    }));
+    await store.append(letters.slice(0, 4));
+    await store.append(letters.slice(4));
+    for (let count = 1; count <= sizes.length + 1; count++) {
+      assert.deepEqual(await store.last(count), letters.toReversed().slice(0, count));
+    }
+    await store.close();
   });
 
   it('that a store throws on are refused one and all, and the process goes on', async () => {
