@@ -1,6 +1,6 @@
 import type { Counters } from '../lib/counters.js';
 import { deadLetter, type DeadLetters, type Origin, reasonOf } from '../lib/dead-letter.js';
-import { ConfigError, messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
+import { messageOf, reasonCode, RejectedError, UnavailableError } from '../lib/errors.js';
 import type { Message, Rejection } from '../lib/message.js';
 import type { Log, Send } from './define-node.js';
 import type { Red, RedNode } from './red.js';
@@ -41,7 +41,7 @@ export class Refusals {
         return;
       }
     } else {
-      counters.add('failed', 1, cause instanceof ConfigError ? cause.code : cause.name);
+      counters.add('failed', 1, reasonCode(cause));
     }
     const { deadLetters } = this.#places;
     // A server that is away says nothing against the message.
@@ -79,7 +79,7 @@ export class Refusals {
 
   async #bury(deadLetters: DeadLetters, message: Message, cause: Error): Promise<void> {
     await deadLetters.keep(deadLetter(message, reasonOf(cause), this.#ports.origin(), Date.now()));
-    this.#ports.counters.add('dead-lettered', 1, cause instanceof RejectedError ? cause.code : cause.name);
+    this.#ports.counters.add('dead-lettered', 1, reasonCode(cause));
   }
 }
 

@@ -23,9 +23,10 @@ export default defineNode({
 });
 
 function storeOf(context: NodeContext<Config, unknown>): LetterStore {
-  const { userDir, instance, runId } = context;
+  const { id, userDir, instance, runId } = context;
   const { place, folder, connection, collection } = context.config;
-  const inFolder = new LetterFolder(folder ?? join(userDir ?? '', 'dead-letters'), `${instance}.${runId.slice(0, 8)}`);
+  const writer = `${instance}.${runId.slice(0, 8)}.${id}`;
+  const inFolder = new LetterFolder(folder ?? join(userDir ?? '', 'dead-letters'), writer);
   if (place === 'folder') return inFolder;
   const mongo = context.use(connection ?? '', MongoConnection, '/connection');
   return new WithFallback(new LetterCollection(mongo, collection), inFolder);

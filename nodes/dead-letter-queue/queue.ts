@@ -1,7 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { batchClock } from '../adapter/batch-clock.js';
 import type { Behaviour, NodeContext } from '../adapter/define-node.js';
-import { backoffDelay } from '../lib/backoff.js';
+import { atMost, FLUSH_LIMIT_MS, pause } from '../adapter/waiting.js';
 import { Batcher } from '../lib/batch.js';
 import { type DeadLetter, type DeadLetterDraft, DeadLetters } from '../lib/dead-letter.js';
 import { ConfigError, UnavailableError } from '../lib/errors.js';
@@ -18,7 +17,6 @@ interface Entry {
 
 const BATCH = { maxCount: 500, maxBytes: 4_194_304, maxWaitMs: 10, maxInFlight: 1 };
 const RETRY = { initialMs: 100, maximumMs: 2_000 };
-const FLUSH_LIMIT_MS = 10_000;
 const LISTED = 20;
 const MOST_LISTED = 1_000;
 /** About what a letter takes beside its payload. */
@@ -97,17 +95,12 @@ export class DeadLetterQueue extends DeadLetters implements Behaviour {
 
   /** Writes what waits, for at most 10 s. */
   async close(): Promise<void> {
-    const limit = new AbortController();
-    await Promise.race([
-      this.#batcher.drain(),
-      delay(FLUSH_LIMIT_MS, undefined, { signal: limit.signal }).catch(() => undefined), // drained
-    ]);
-    limit.abort();
+    await atMost(FLUSH_LIMIT_MS, this.#batcher.drain());
     this.#givingUp.abort();
     this.#batcher.clear();
     if (this.#open.size > 0) {
       this.#context.log('error', 'closed with dead letters that could not be kept', { letters: this.#open.size });
-      this.#context.counters.add('abandoned', this.#open.size);
+      this.#context.counters.add('abandoned', this.#open.size, 'closed');
     }
     for (const { kept } of this.#open) kept.reject(closedError());
     this.#open.clear();
@@ -117,14 +110,19 @@ export class DeadLetterQueue extends DeadLetters implements Behaviour {
 
   /** Settles every entry; never rejects. */
   async #write(entries: readonly Entry[]): Promise<void> {
-    let open = entries;
-    for (let attempt = 0; ; attempt++) {
-      const failures = await this.#store.append(open.map(({ letter }) => letter));
-      open = this.#settle(open, failures);
-      if (open.length === 0) return;
-      const { signal } = this.#givingUp;
-      await delay(backoffDelay(attempt, RETRY), undefined, { signal }).catch(() => undefined); // giving up
-      if (signal.aborted) return; // `close` answers for what is open
+    try {
+      let open = entries;
+      for (let attempt = 0; ; attempt++) {
+        const failures = await this.#store.append(open.map(({ letter }) => letter));
+        open = this.#settle(open, failures);
+        if (open.length === 0) return;
+        const { signal } = this.#givingUp;
+        await pause(attempt, RETRY, signal);
+        if (signal.aborted) return; // `close` answers for what is open
+      }
+    } catch (error) {
+      // Such as a letter that is longer than a text may be.
+      for (const entry of entries) if (this.#open.has(entry)) this.#refuse(entry, error);
     }
   }
 
@@ -139,14 +137,13 @@ export class DeadLetterQueue extends DeadLetters implements Behaviour {
         again.push(entry);
         continue;
       }
-      this.#open.delete(entry);
       if (failure === undefined) {
+        this.#open.delete(entry);
         this.#context.counters.add('kept', 1, entry.letter.reason.code);
         this.#last = entry.letter;
         entry.kept.resolve();
       } else {
-        this.#context.counters.add('refused', 1, 'store');
-        entry.kept.reject(failure);
+        this.#refuse(entry, failure);
       }
     }
     if (outage !== undefined && this.#outage === undefined) {
@@ -158,6 +155,12 @@ export class DeadLetterQueue extends DeadLetters implements Behaviour {
     this.#outage = outage;
     this.#show();
     return again;
+  }
+
+  #refuse(entry: Entry, error: unknown): void {
+    this.#open.delete(entry);
+    this.#context.counters.add('refused', 1, 'store');
+    entry.kept.reject(error);
   }
 
   #show(): void {

@@ -67,11 +67,18 @@ export function bytesOf(payload: unknown): Buffer | string {
 }
 
 /** @throws UnavailableError when it is told to end */
-function connected(broker: MqttBroker, closing: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    closing.addEventListener('abort', () => reject(new UnavailableError('the devices stop', { code: 'ending' })));
-    broker.onState(({ level }) => {
-      if (level === 'ok') resolve();
-    });
+async function connected(broker: MqttBroker, closing: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const end = (): void => reject(new UnavailableError('the devices stop', { code: 'ending' }));
+  closing.addEventListener('abort', end);
+  if (closing.aborted) end();
+  const forget = broker.onState(({ level }) => {
+    if (level === 'ok') resolve();
   });
+  try {
+    await promise;
+  } finally {
+    forget();
+    closing.removeEventListener('abort', end);
+  }
 }

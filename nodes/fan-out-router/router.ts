@@ -45,7 +45,9 @@ export class FanOutRouter implements Behaviour {
 
   /** No message overtakes one that came before it. */
   #inTurn(decided: () => Decision | Promise<Decision>, message: Message, send: Send): Promise<void> {
+    const { counters, closing } = this.#context;
     if (this.#waiting >= MOST_WAITING) {
+      counters.add('refused', 1, 'queue-full');
       throw new UnavailableError(`expected at most ${MOST_WAITING} messages that wait for a JSONata rule, got more`, {
         code: 'queue-full',
       });
@@ -53,7 +55,13 @@ export class FanOutRouter implements Behaviour {
     this.#waiting++;
     const turn = this.#last.then(async () => {
       try {
-        this.#carryOut(await decided(), message, send);
+        const decision = await decided();
+        // From then on the nodes behind it may be gone, and Node-RED drops what is sent to them without a word.
+        if (closing.aborted) {
+          counters.add('abandoned', 1, 'closed');
+          throw closedError();
+        }
+        this.#carryOut(decision, message, send);
       } finally {
         this.#waiting--;
       }
@@ -90,6 +98,12 @@ export class FanOutRouter implements Behaviour {
         .join(', ');
     });
   }
+}
+
+function closedError(): UnavailableError {
+  return new UnavailableError('expected the rules to answer before the node was closed, got no answer', {
+    code: 'closed',
+  });
 }
 
 /** What `sluice check` says of the rules, each by itself. */

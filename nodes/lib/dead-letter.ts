@@ -1,5 +1,5 @@
 import { serialize } from 'node:v8';
-import { messageOf, RejectedError } from './errors.js';
+import { messageOf, reasonCode, RejectedError } from './errors.js';
 import type { Message, Rejection } from './message.js';
 
 /** A message that no node would take, as it is kept: version 1 of the form. */
@@ -95,7 +95,7 @@ export function deadLetter(message: Message, reason: DeadLetterReason, origin: O
 
 /** The reason of an error that a node has thrown. */
 export function reasonOf(error: Error): DeadLetterReason {
-  if (!(error instanceof RejectedError)) return { code: error.name, message: error.message };
+  if (!(error instanceof RejectedError)) return { code: reasonCode(error), message: error.message };
   return rejectionReason({ ...error.details, code: error.code, message: error.message });
 }
 

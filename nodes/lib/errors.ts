@@ -44,6 +44,11 @@ export class RejectedError extends SluiceError {
   }
 }
 
+/** What counters and dead letters call an error: the code of one of ours, else its name. */
+export function reasonCode(error: Error): string {
+  return error instanceof SluiceError ? error.code : error.name;
+}
+
 /** The sentence of anything that was thrown. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -1,4 +1,5 @@
 import { messageOf, RejectedError } from './errors.js';
+import { shownPointer } from './json-pointer.js';
 
 /** MongoDB's limit for nested documents, too: https://www.mongodb.com/docs/manual/reference/limits/#bson-documents */
 export const MOST_LEVELS = 100;
@@ -192,8 +193,7 @@ class Reader {
   }
 
   #error(code: string, expected: string, got: string): RejectedError {
-    const path = this.#levels.map(({ at }) => `/${String(at).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-    const shown = path.length <= 200 ? path : `${path.slice(0, 200)}…`;
+    const shown = shownPointer(this.#levels.map(({ at }) => at));
     return new RejectedError(`${shown || '/'}: expected ${expected}, got ${got}`, { code, details: { path: shown } });
   }
 }

@@ -1,5 +1,6 @@
 import type { ErrorObject } from 'ajv';
 import { describeValue } from './errors.js';
+import { escapePointer } from './json-pointer.js';
 
 /** One thing that is wrong with a value, by a JSON Schema. */
 export interface SchemaFinding {
@@ -112,8 +113,4 @@ export function typeName(value: unknown): string {
   if (Array.isArray(value)) return 'array';
   if (Number.isInteger(value)) return 'integer';
   return typeof value;
-}
-
-function escapePointer(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }

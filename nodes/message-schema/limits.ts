@@ -1,4 +1,5 @@
 import { ConfigError, describeValue, messageOf } from '../lib/errors.js';
+import { escapePointer } from '../lib/json-pointer.js';
 import { compilePattern } from '../lib/pattern.js';
 
 /** Of a schema's text. */
@@ -95,10 +96,6 @@ export function placeOfReference(schema: unknown, reference: string): string {
 function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1));
-}
-
-export function escapePointer(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
 export function schemaProblem(path: string, message: string): ConfigError {

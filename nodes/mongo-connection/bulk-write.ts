@@ -1,5 +1,6 @@
 import type { AnyBulkWriteOperation, Collection, WriteError } from 'mongodb';
 import { BSON, type MongoBulkWriteError } from 'mongodb';
+import { within } from '../adapter/waiting.js';
 import { messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
 import { isAnswered, isUnavailable, isUnavailableCode, rejectionCode, rootOf } from './driver-errors.js';
 
@@ -141,17 +142,6 @@ class BulkWrite {
       const failure = unavailable(error, redact);
       for (const index of [...unclear.values()].flat()) this.#failures.set(index, failure);
     }
-  }
-}
-
-/** What has not ended by then is left to itself. */
-export async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${milliseconds} ms`)), milliseconds);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   type AnyBulkWriteOperation,
   type Collection,
@@ -13,9 +12,9 @@ import {
 } from 'mongodb';
 import type { Behaviour } from '../adapter/define-node.js';
 import type { StatusLevel } from '../adapter/status.js';
-import { backoffDelay } from '../lib/backoff.js';
+import { pause, within } from '../adapter/waiting.js';
 import { ConfigError, messageOf } from '../lib/errors.js';
-import { bulkWrite, unavailable, within, type WriteFailures } from './bulk-write.js';
+import { bulkWrite, unavailable, type WriteFailures } from './bulk-write.js';
 import { collectionNameProblem } from './collection-name.js';
 import type { Config, Credentials } from './config.js';
 import { isUnavailable } from './driver-errors.js';
@@ -183,7 +182,7 @@ export class MongoConnection implements Behaviour {
         return;
       } catch (error) {
         this.#change({ kind: 'unavailable', sentence: messageOf(error) });
-        await delay(backoffDelay(attempt, RECONNECT), undefined, { signal }).catch(() => undefined); // closing
+        await pause(attempt, RECONNECT, signal);
       }
     }
   }

@@ -1,6 +1,7 @@
 import { types } from 'node:util';
 import { describeValue, RejectedError } from '../lib/errors.js';
 import { MOST_LEVELS } from '../lib/json.js';
+import { shownPointer } from '../lib/json-pointer.js';
 
 const LEAST_INT64 = -(2n ** 63n);
 const MOST_INT64 = 2n ** 63n - 1n;
@@ -21,9 +22,7 @@ export function checkBson(value: object): void {
   if (problem === undefined) return;
   const place = problem.place.reverse();
   if (problem.code === 'too-deep') throw tooDeep(value, place);
-  const path = place.map((name) => `/${String(name).replaceAll('~', '~0').replaceAll('/', '~1')}`);
-  const text = path.join('').toWellFormed();
-  const shown = text.length <= 200 ? text : `${text.slice(0, 200)}…`;
+  const shown = shownPointer(place);
   throw new RejectedError(`${shown}: ${problem.sentence}`, { code: problem.code, details: { path: shown } });
 }
 

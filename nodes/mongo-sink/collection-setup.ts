@@ -1,6 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { IndexDirection } from 'mongodb';
-import { backoffDelay } from '../lib/backoff.js';
+import { pause } from '../adapter/waiting.js';
 import { ConfigError, messageOf, UnavailableError } from '../lib/errors.js';
 import type { IndexKeys, IndexOptions } from '../mongo-connection/connection.js';
 import type { TimeSeries } from '../mongo-connection/time-series.js';
@@ -136,7 +135,7 @@ export class CollectionSetup {
       } catch (error) {
         this.#hold(collection, error);
       }
-      await delay(backoffDelay(attempt, RETRY), undefined, { signal: givingUp }).catch(() => undefined); // giving up
+      await pause(attempt, RETRY, givingUp);
     }
   }
 
@@ -168,7 +167,7 @@ export class CollectionSetup {
           return;
         }
       }
-      await delay(backoffDelay(attempt, RETRY), undefined, { signal: closing }).catch(() => undefined); // closing
+      await pause(attempt, RETRY, closing);
     }
   }
 

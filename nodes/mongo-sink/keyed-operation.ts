@@ -8,7 +8,7 @@ import type { Config } from './config.js';
 import type { Document } from './document.js';
 import { identityOf, ownId } from './identity.js';
 import type { Newer, Prepare } from './operation.js';
-import { compileUpdateDocument } from './update-document.js';
+import { compileUpdateDocument, conflicting } from './update-document.js';
 
 type KeyedConfig = Pick<Config, 'operation' | 'key' | 'update' | 'operators' | 'updatePath' | 'newerOnly'>;
 
@@ -24,7 +24,8 @@ export function compileKeyed(config: KeyedConfig): Prepare {
   const byId = key.includes('_id');
   const filterOf = compileFilter(key);
   const change = compileChange(config);
-  const condition = newerOnly === undefined || config.operation === 'delete' ? undefined : compileNewer(newerOnly);
+  const condition =
+    newerOnly === undefined || config.operation === 'delete' ? undefined : compileNewer(newerOnly, key.map(dotted));
   return (made, message, scope) => {
     const id = ownId(made) ?? (byId ? identityOf(message) : undefined);
     const rest = { ...made };
@@ -74,8 +75,18 @@ interface Mark {
   readonly value: unknown;
 }
 
-function compileNewer(source: string): (document: Document) => Mark {
+/** @param key - the condition on one of its fields would take the place of what finds the document, and find others */
+function compileNewer(source: string, key: readonly string[]): (document: Document) => Mark {
   const path = dotted(source);
+  if (conflicting(path, [...key, '_id']) !== undefined) {
+    throw new ConfigError(
+      `/newerOnly: expected a field that is none of the key, nor _id, got ${JSON.stringify(source)}`,
+      {
+        code: 'setting',
+        path: '/newerOnly',
+      },
+    );
+  }
   const read = compilePath(source);
   return (document) => {
     const value = read(document);

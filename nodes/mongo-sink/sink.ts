@@ -1,8 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { AnyBulkWriteOperation } from 'mongodb';
 import { batchClock } from '../adapter/batch-clock.js';
 import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
-import { backoffDelay } from '../lib/backoff.js';
+import { atMost, FLUSH_LIMIT_MS, pause } from '../adapter/waiting.js';
 import { Batcher } from '../lib/batch.js';
 import { describeValue, RejectedError, UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
@@ -46,7 +45,6 @@ interface Entry extends Conditional {
 
 const STORED = 0;
 const NONE: ReadonlySet<number> = new Set();
-const FLUSH_LIMIT_MS = 10_000;
 const RETRY = { initialMs: 100, maximumMs: 2_000 };
 const counted = new Intl.NumberFormat('en');
 
@@ -149,18 +147,13 @@ export class MongoSink implements Behaviour {
 
   /** Writes what waits, for at most 10 s; what then is still open has failed, and says so. */
   async close(): Promise<void> {
-    const limit = new AbortController();
-    await Promise.race([
-      this.#batcher.drain(),
-      delay(FLUSH_LIMIT_MS, undefined, { signal: limit.signal }).catch(() => undefined), // drained
-    ]);
-    limit.abort();
+    await atMost(FLUSH_LIMIT_MS, this.#batcher.drain());
     this.#forget();
     this.#givingUp.abort();
     this.#batcher.clear();
     if (this.#open.size === 0) return;
     this.#context.log('error', 'closed with messages that the server did not take', { messages: this.#open.size });
-    this.#context.counters.add('abandoned', this.#open.size);
+    this.#context.counters.add('abandoned', this.#open.size, 'closed');
     for (const entry of [...this.#open]) this.#reject(entry, closedError());
   }
 
@@ -191,7 +184,7 @@ export class MongoSink implements Behaviour {
       if (setup !== undefined) await setup;
       let open = entries;
       for (let attempt = 0; open.length > 0; attempt++) {
-        if (attempt > 0) await this.#pause(attempt - 1);
+        if (attempt > 0) await pause(attempt - 1, RETRY, this.#givingUp.signal);
         if (this.#givingUp.signal.aborted) return; // `close` answers for what is open
         this.#context.counters.add('batches');
         if (attempt > 0) this.#context.counters.add('retried', open.length);
@@ -241,11 +234,6 @@ export class MongoSink implements Behaviour {
     else this.#reportOutage(outage);
     this.#show();
     return again;
-  }
-
-  async #pause(attempt: number): Promise<void> {
-    const { signal } = this.#givingUp;
-    await delay(backoffDelay(attempt, RETRY), undefined, { signal }).catch(() => undefined); // giving up
   }
 
   #reportOutage({ message }: UnavailableError): void {

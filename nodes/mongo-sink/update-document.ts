@@ -82,8 +82,10 @@ function compileFromMessage(path: string, kept: readonly string[]): UpdateOf {
           `${JSON.stringify(operator)} with ${describeValue(fields)}`,
         );
       }
-      for (const field of Object.keys(fields)) {
-        if (conflicting(field, kept) !== undefined)
+      // $rename changes what its values name, too.
+      const changed = operator === '$rename' ? Object.entries(fields).flat() : Object.keys(fields);
+      for (const field of changed) {
+        if (typeof field === 'string' && conflicting(field, kept) !== undefined)
           throw rejected(
             'an update that leaves the key and the newer-only field to the sink',
             `${operator} of ${JSON.stringify(field)}`,
@@ -105,7 +107,7 @@ function readerOf(path: string): (scope: unknown) => unknown {
 }
 
 /** The first of the paths that is the same place as a field, above it or within it. */
-function conflicting(field: string, paths: readonly string[]): string | undefined {
+export function conflicting(field: string, paths: readonly string[]): string | undefined {
   return paths.find((path) => path === field || path.startsWith(`${field}.`) || field.startsWith(`${path}.`));
 }
 

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
+import { atMost, FLUSH_LIMIT_MS } from '../adapter/waiting.js';
 import { backoffDelay } from '../lib/backoff.js';
 import { describeValue, UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
@@ -34,7 +34,6 @@ interface Entry {
 }
 
 const PUBLISHED = 0;
-const FLUSH_LIMIT_MS = 10_000;
 const RETRY = { initialMs: 100, maximumMs: 2_000 };
 const counted = new Intl.NumberFormat('en');
 
@@ -99,13 +98,8 @@ export class MqttPublish implements Behaviour {
 
   /** Goes on while the broker is there, for at most 10 s; what then is still open has failed, and says so. */
   async close(): Promise<void> {
-    const limit = new AbortController();
-    await Promise.race([
-      Promise.allSettled([...this.#open].map(({ answer }) => answer.promise)),
-      this.#broker.disconnected(),
-      delay(FLUSH_LIMIT_MS, undefined, { signal: limit.signal }).catch(() => undefined), // answered, or away
-    ]);
-    limit.abort();
+    const answered = Promise.allSettled([...this.#open].map(({ answer }) => answer.promise));
+    await atMost(FLUSH_LIMIT_MS, answered, this.#broker.disconnected());
     this.#closed = true;
     this.#forget();
     if (this.#open.size === 0) return;

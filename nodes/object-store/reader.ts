@@ -44,11 +44,11 @@ class FolderReader implements ObjectReader {
       for await (const entry of await opendir(this.#root, { recursive: true })) {
         if (!entry.isFile() || entry.name.startsWith('.')) continue;
         const path = join(entry.parentPath, entry.name);
-        const { size } = await stat(path);
-        yield { key: relative(this.#root, path).replaceAll(sep, '/'), size };
+        const size = await sizeOf(path);
+        if (size !== undefined) yield { key: relative(this.#root, path).replaceAll(sep, '/'), size };
       }
     } catch (error) {
-      // A sink makes its folders with its first object, and takes away a name that it has written to.
+      // A sink makes its folders with its first object.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
       throw new UnavailableError(`expected ${this.place} to be read, got ${messageOf(error)}`, {
         code: 'disk',
@@ -63,6 +63,16 @@ class FolderReader implements ObjectReader {
 
   close(): void {
     // Nothing stays open between two objects.
+  }
+}
+
+/** @returns undefined for a file that has been taken away meanwhile: the others are still there */
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
+import { FLUSH_LIMIT_MS } from '../adapter/waiting.js';
 import { messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import type { ObjectStore, PutOutcome } from '../object-store/store.js';
@@ -15,8 +16,6 @@ import { Persistent } from './persistent.js';
 const STORED = 0;
 const MAX_OPEN = 64;
 const PARALLEL_UPLOADS = 4;
-/** Node-RED cuts a node off after 15 s; the last attempt needs a moment to be given up. */
-const CLOSE_WITHIN_MS = 10_000;
 /** In `#failing`, beside the keys of objects: no key is empty. */
 const CHECK = '';
 
@@ -100,7 +99,7 @@ export class S3Sink implements Behaviour {
     }
     const { partition, time, eventTimeMissing } = this.#keys.place(message, receivedAt);
     if (this.#bufferedBytes + bytes > config.maxBufferedBytes) {
-      counters.add('queue-full');
+      counters.add('refused', 1, 'queue-full');
       throw new UnavailableError(
         `expected room for a record of ${bytes} bytes, got ${this.#bufferedBytes} of ${config.maxBufferedBytes} bytes that wait for the object store`,
         { code: 'queue-full' },
@@ -109,8 +108,7 @@ export class S3Sink implements Behaviour {
     const object = this.#objectFor(partition, bytes);
     if (eventTimeMissing) counters.add('event-time-missing');
     const safe = object.append({ text, bytes, time });
-    this.#openBytes += bytes;
-    this.#bufferedBytes += bytes;
+    this.#hold(bytes);
     if (object.records >= config.maxRecords || object.bytes >= config.maxBytes) this.#roll(partition);
     // Else many open objects could hold all the room, and everything would wait for the age of one of them.
     while (this.#openBytes > config.maxBufferedBytes / 2) this.#rollOldest();
@@ -122,7 +120,7 @@ export class S3Sink implements Behaviour {
     this.#closed = true;
     while (this.#open.size > 0) this.#rollOldest();
     this.#uploads.hurry();
-    const cancel = this.#clock.later(() => this.#uploads.giveUp(), CLOSE_WITHIN_MS);
+    const cancel = this.#clock.later(() => this.#uploads.giveUp(), FLUSH_LIMIT_MS);
     await Promise.all(this.#storing);
     cancel();
     this.#uploads.giveUp();
@@ -147,7 +145,13 @@ export class S3Sink implements Behaviour {
     if (this.#open.size >= MAX_OPEN) this.#rollOldest();
     const cancelRoll = this.#clock.later(() => this.#roll(partition), this.#context.config.maxAgeSeconds * 1_000);
     this.#open.set(partition, { object, cancelRoll });
+    this.#hold(object.bytes); // a header line
     return object;
+  }
+
+  #hold(bytes: number): void {
+    this.#openBytes += bytes;
+    this.#bufferedBytes += bytes;
   }
 
   #rollOldest(): void {
@@ -186,6 +190,7 @@ export class S3Sink implements Behaviour {
     } catch (error) {
       if (!(error instanceof RejectedError))
         log('error', 'an object was not stored', { key: object.key, records, error: messageOf(error) });
+      if (error instanceof UnavailableError) counters.add('abandoned', records, error.code);
       object.fail(error);
     } finally {
       this.#bufferedBytes -= bytes;

@@ -1,9 +1,10 @@
 import type { MqttClient } from 'mqtt';
 import type { Behaviour, NodeContext } from '../adapter/define-node.js';
+import { within } from '../adapter/waiting.js';
 import { messageOf } from '../lib/errors.js';
 import { compileTopicFilter } from '../lib/topic.js';
 import type { Config, Credentials } from './config.js';
-import { Connection, END_TIMEOUT_MS, withTimeout, type ConnectionState, type Publish } from './connection.js';
+import { Connection, END_TIMEOUT_MS, type ConnectionState, type Publish } from './connection.js';
 import { Outbox, type Publication, type Publishing } from './outbox.js';
 import { readTls } from './tls.js';
 
@@ -268,7 +269,7 @@ export class MqttBroker implements Behaviour {
       const unused = subscriber.subscriptions.filter((subscription) =>
         others.every(({ subscriptions }) => !subscriptions.includes(subscription)),
       );
-      await withTimeout(client.unsubscribeAsync(unused), END_TIMEOUT_MS).catch((error: unknown) => {
+      await within(END_TIMEOUT_MS, client.unsubscribeAsync(unused)).catch((error: unknown) => {
         this.#context.log('warn', 'could not unsubscribe', { reason: messageOf(error) });
       });
     } else if (others.length === 0) {

@@ -1,5 +1,6 @@
 import mqtt, { type IClientOptions, type IConnackPacket, type IPublishPacket, type MqttClient } from 'mqtt';
 import type { StatusLevel } from '../adapter/status.js';
+import { within } from '../adapter/waiting.js';
 import { backoffDelay } from '../lib/backoff.js';
 import { UnavailableError } from '../lib/errors.js';
 import { failureSentence, isUnsupportedVersion } from './failure.js';
@@ -120,7 +121,7 @@ export class Connection {
     if (client === undefined) return;
     this.#client = undefined;
     try {
-      await withTimeout(client.endAsync(!client.connected), END_TIMEOUT_MS);
+      await within(END_TIMEOUT_MS, client.endAsync(!client.connected));
     } catch {
       client.stream.destroy(); // it waits for answers that do not come, and takes no second `end`
     }
@@ -279,16 +280,4 @@ export class Connection {
     this.#state = { level, text };
     this.#events.changed(this.#state);
   }
-}
-
-/** @throws UnavailableError `timeout` when the promise takes longer */
-export async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => reject(new UnavailableError(`expected an answer within ${ms} ms, got none`, { code: 'timeout' })),
-      ms,
-    );
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -7,7 +7,12 @@ import { MongoClient } from 'mongodb';
 import type { Red } from '../../nodes/adapter/red.js';
 import deadLetter from '../../nodes/dead-letter/dead-letter.js';
 import deadLetterQueue from '../../nodes/dead-letter-queue/dead-letter-queue.js';
-import type { DeadLetter, EncodedValue } from '../../nodes/lib/dead-letter.js';
+import type { Config } from '../../nodes/dead-letter-queue/config.js';
+import { LetterFolder } from '../../nodes/dead-letter-queue/letter-folder.js';
+import { DeadLetterQueue } from '../../nodes/dead-letter-queue/queue.js';
+import type { LetterStore } from '../../nodes/dead-letter-queue/store.js';
+import { Counters } from '../../nodes/lib/counters.js';
+import { deadLetter as deadLetterOf, type DeadLetter, type EncodedValue } from '../../nodes/lib/dead-letter.js';
 import type { Message } from '../../nodes/lib/message.js';
 import messageSchema from '../../nodes/message-schema/message-schema.js';
 import mongoConnection from '../../nodes/mongo-connection/mongo-connection.js';
@@ -251,6 +256,56 @@ describe('dead letters', () => {
       kept().map((letter) => message(letter)['payload']),
       ['first', 'second'],
     );
+  });
+
+  it('of two queues in one folder are in files of their own: what one cuts off after a failure is not the other’s', async () => {
+    await nodeRed.load(entries, [
+      ...flow({ deadLetters: 'queue' }, inFolder()),
+      { ...queue(inFolder()), id: 'other' },
+      { id: 'numbers', type: 'schema-filter', schema: 'schema', deadLetters: 'other', wires: [[], []], ...onTab },
+    ]);
+    const both = Promise.all([shows(/^1 kept/), nodeRed.status('other', /^1 kept/)]);
+    nodeRed.send('filter', { payload: 'a' });
+    nodeRed.send('numbers', { payload: 'b' });
+    await both;
+    const writers = readdirSync(place).map((name) => readFileSync(join(place, name), 'utf8').split('\n').length);
+    assert.deepEqual(writers, [2, 2]);
+  });
+
+  it('are read back from a folder however long they are, the newest first', async () => {
+    const store = new LetterFolder(place, 'test');
+    const origin = { node: { id: 'n', type: 't', name: 'n' }, tab: 'tab', revision: '', instance: 'i', runId: 'r' };
+    const sizes = [10, 65_536, 300_000, 5, 1_000_000, 1];
+    const letters = sizes.map((size, index) => ({
+      ...deadLetterOf({ payload: 'ü'.repeat(size) }, { code: 'none', message: '' }, origin, 0),
+      id: `${index}`,
+    }));
+    await store.append(letters.slice(0, 4));
+    await store.append(letters.slice(4));
+    for (let count = 1; count <= sizes.length + 1; count++) {
+      assert.deepEqual(await store.last(count), letters.toReversed().slice(0, count));
+    }
+    await store.close();
+  });
+
+  it('that a store throws on are refused one and all, and the process goes on', async () => {
+    const counters = new Counters();
+    /** Stands in for a store with a fault: a folder throws on a letter that is longer than a text of JavaScript. */
+    const broken: LetterStore = {
+      place: 'nowhere',
+      append: () => Promise.reject(new RangeError('Invalid string length')),
+      last: () => Promise.resolve([]),
+      close: () => Promise.resolve(),
+    };
+    const kept = new DeadLetterQueue(
+      { config: { maxQueue: 10 } as Config, counters, status: () => undefined, log: () => undefined },
+      broken,
+    );
+    const origin = { node: { id: 'n', type: 't', name: 'n' }, tab: 'tab', revision: '', instance: 'i', runId: 'r' };
+    const letter = deadLetterOf({ payload: 1 }, { code: 'none', message: '' }, origin, 0);
+    await assert.rejects(kept.keep(letter), /Invalid string length/);
+    assert.equal(counters.snapshot()['refused{store}'], 1);
+    await kept.close();
   });
 
   for (const { name, start } of mongoServers) {

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
 import { Instance } from '../../nodes/adapter/instance.js';
 import type { Red } from '../../nodes/adapter/red.js';
+import type { NodeContext } from '../../nodes/adapter/define-node.js';
+import type { Config } from '../../nodes/fan-out-router/config.js';
 import fanOutRouter from '../../nodes/fan-out-router/fan-out-router.js';
+import { FanOutRouter } from '../../nodes/fan-out-router/router.js';
+import { Counters } from '../../nodes/lib/counters.js';
+import type { JsonataExpression } from '../../nodes/lib/jsonata.js';
 import type { Message } from '../../nodes/lib/message.js';
 import { useNodeRed, type FlowNode } from '../node-red.js';
+
+type RouterContext = NodeContext<Config, unknown>;
 
 interface Rule {
   name: string;
@@ -220,6 +227,28 @@ describe('fan-out-router', () => {
       ((await caught)[0]?.['error'] as { message: string }).message,
       /expected at most 1000 messages that wait for a JSONata rule, got more/,
     );
+  });
+
+  it('fails, and counts, what waits for an expression when it closes: what it sent then would have no taker', async () => {
+    const closing = new AbortController();
+    const answer = Promise.withResolvers<boolean>();
+    const counters = new Counters();
+    /** Stands in for JSONata: it answers when the test says so. */
+    const engine = (): JsonataExpression => ({
+      assign: () => undefined,
+      ast: () => ({}),
+      evaluate: () => answer.promise,
+    });
+    const rule = { name: 'slow', enabled: true, match: 'jsonata', expression: 'x', conditions: [] };
+    const context = { config: { rules: [rule], mode: 'all' }, jsonata: engine, closing: closing.signal };
+    const router = new FanOutRouter({ ...context, counters, status: () => undefined } as unknown as RouterContext);
+    const sent: Message[] = [];
+    const outcomes = [1, 2].map((payload) => router.input({ payload }, (message) => void sent.push(message)));
+    closing.abort();
+    answer.resolve(true);
+    for (const outcome of outcomes) await assert.rejects(Promise.resolve(outcome), /before the node was closed/);
+    assert.deepEqual(sent, []);
+    assert.equal(counters.snapshot()['abandoned{closed}'], 2);
   });
 
   it('sends nothing by a rule that is off; a message that only it would take is no "no match"', async () => {

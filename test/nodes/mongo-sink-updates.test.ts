@@ -150,7 +150,16 @@ for (const { name, start } of mongoServers) {
 
       it('reject what is none, and what would change the key', async () => {
         await load({ operation: 'update-message', key: ['uuid'] });
-        const bad = [undefined, 5, {}, { n: 1 }, { $inc: 5 }, { $set: { uuid: 'd2' } }, { $unset: { 'uuid.x': '' } }];
+        const bad = [
+          undefined,
+          5,
+          {},
+          { n: 1 },
+          { $inc: 5 },
+          { $set: { uuid: 'd2' } },
+          { $unset: { 'uuid.x': '' } },
+          { $rename: { other: 'uuid' } },
+        ];
         const reasons = await red.rejections(...bad.map((update) => ({ payload: { uuid: 'd1', update } })));
         assert.deepEqual(new Set(reasons.map(({ code }) => code)), new Set(['update-document']));
         const [unknown] = await red.rejections({ payload: { uuid: 'd1', update: { $bogus: { a: 1 } } } });
@@ -276,6 +285,14 @@ for (const { name, start } of mongoServers) {
           { operation: 'update', operators: [row('$set', 'seq', 'payload.v')], newerOnly: 'seq' },
           /\/operators\/0\/field/,
         ],
+        ...['uuid', 'uuid.seq', '_id'].map(
+          (newerOnly) =>
+            [
+              `${newerOnly} as the field that tells newer from older, with the key uuid`,
+              { operation: 'upsert', newerOnly },
+              /\/newerOnly: expected a field that is none of the key, nor _id, got "/,
+            ] as const,
+        ),
       ] as const) {
         it(`mark the node for ${what}`, async () => {
           await load(settings);

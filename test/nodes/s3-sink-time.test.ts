@@ -118,7 +118,7 @@ describe('s3-sink over time', () => {
       sink.input({ topic: 'a', payload }, () => undefined),
       (error: unknown) => error instanceof UnavailableError && error.code === 'queue-full',
     );
-    assert.equal(counters.total('queue-full'), 1);
+    assert.equal(counters.snapshot()['refused{queue-full}'], 1);
     await assert.rejects(
       sink.input({ topic: 'a', payload: 'x'.repeat(70_000) }, () => undefined),
       (error: unknown) => error instanceof RejectedError && error.code === 'too-large',
@@ -128,6 +128,29 @@ describe('s3-sink over time', () => {
     await Promise.all(inputs);
     await Promise.all([sink.input({ topic: 'a', payload }, () => undefined), clock.advance(10_000)]);
     assert.equal(store.lines().length, 66);
+  });
+
+  it('counts a header line as long as it is held: the memory does not grow with the objects that were stored', async () => {
+    const header = 'h'.repeat(997);
+    const { sink, clock, store, counters } = setUp({
+      maxBufferedBytes: 65_536,
+      maxRecords: 1,
+      key: '{batch}{suffix}',
+      format: 'csv',
+      columns: [{ header, path: 'payload' }],
+    });
+    for (let index = 0; index < 70; index++) await sink.input({ topic: 'a', payload: index }, () => undefined);
+    assert.equal(store.objects.size, 70);
+    store.answer = () => new UnavailableError('expected an answer, got none', { code: 'unreachable' });
+    const payload = 'x'.repeat(997);
+    const inputs = Array.from({ length: 100 }, () => sink.input({ topic: 'a', payload }, () => undefined));
+    const outcomes = Promise.allSettled(inputs);
+    // A header and a record take some 2,000 of 65,536 bytes; all the memory is there again, and no more.
+    await clock.advance(0);
+    assert.equal(counters.total('refused'), 67);
+    await Promise.all([sink.close(), clock.advance(20_000)]);
+    await outcomes;
+    assert.equal(counters.snapshot()['abandoned{closed}'], 33);
   });
 
   it('stores open objects when they take half of the memory, and waits for no age', async () => {
