@@ -49,6 +49,16 @@ describe('flows and examples', function () {
     );
   });
 
+  it('an example is on one tab, which is named for its node', () => {
+    for (const file of FILES.filter((name) => name.startsWith('examples/'))) {
+      const flow = JSON.parse(readFileSync(join(ROOT, file), 'utf8')) as FlowNode[];
+      assert.deepEqual(
+        flow.filter(({ type }) => type === 'tab').map((tab) => tab['label']),
+        [`Example: ${file.slice('examples/'.length, -'.json'.length)}`],
+      );
+    }
+  });
+
   it('no id stands in two files: imported one after the other, all are there', () => {
     const seen = new Map<string, string>();
     for (const file of FILES) {

@@ -2,7 +2,7 @@ import type { AnyBulkWriteOperation } from 'mongodb';
 import type { DeadLetter } from '../lib/dead-letter.js';
 import { isDuplicateId, unavailable } from '../mongo-connection/bulk-write.js';
 import type { MongoConnection } from '../mongo-connection/connection.js';
-import type { LetterStore } from './store.js';
+import { sizeOf, type LetterStore } from './store.js';
 
 /** Letters as documents of a collection: `_id` is the letter's id, `at` a date. */
 export class LetterCollection implements LetterStore {
@@ -26,10 +26,17 @@ export class LetterCollection implements LetterStore {
     return new Map([...failures].filter(([, failure]) => !isDuplicateId(failure)));
   }
 
-  async last(count: number): Promise<DeadLetter[]> {
+  async last(count: number, maxBytes: number): Promise<DeadLetter[]> {
     try {
-      const documents = this.#connection.collection(this.#name).find().sort({ _id: -1 }).limit(count);
-      return (await documents.toArray()).map((document) => fromDocument(document as unknown as LetterDocument));
+      const letters: DeadLetter[] = [];
+      let bytes = 0;
+      for await (const document of this.#connection.collection(this.#name).find().sort({ _id: -1 }).limit(count)) {
+        const letter = fromDocument(document as unknown as LetterDocument);
+        bytes += sizeOf(letter);
+        if (letters.length > 0 && bytes > maxBytes) break;
+        letters.push(letter);
+      }
+      return letters;
     } catch (error) {
       throw unavailable(error, this.#connection.redact);
     }

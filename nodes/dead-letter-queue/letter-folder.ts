@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { DeadLetter } from '../lib/dead-letter.js';
 import { messageOf, UnavailableError } from '../lib/errors.js';
 import { syncFolder } from '../lib/sync-folder.js';
-import type { LetterStore } from './store.js';
+import { newest, type LetterStore } from './store.js';
 
 const SUFFIX = '.ndjson';
 const NEWLINE = 0x0a;
@@ -47,7 +47,7 @@ export class LetterFolder implements LetterStore {
     }
   }
 
-  async last(count: number): Promise<DeadLetter[]> {
+  async last(count: number, maxBytes: number): Promise<DeadLetter[]> {
     try {
       const names = (await readdir(this.#folder))
         .filter((name) => name.endsWith(SUFFIX))
@@ -58,11 +58,12 @@ export class LetterFolder implements LetterStore {
       for (let index = 0; index < names.length && letters.length < count;) {
         const day = names[index]?.slice(0, 10) ?? '';
         const ofThatDay = names.slice(index).filter((name) => name.startsWith(day));
-        const read = await Promise.all(ofThatDay.map((name) => lastLetters(join(this.#folder, name), count)));
-        letters.push(...read.flat().sort((a, b) => (a.id < b.id ? 1 : -1)));
+        const read = await Promise.all(ofThatDay.map((name) => lastLetters(join(this.#folder, name), count, maxBytes)));
+        letters.push(...newest(read.flat(), count, maxBytes));
         index += ofThatDay.length;
+        if (newest([...letters], count, maxBytes).length < letters.length) break; // of the size that was asked for
       }
-      return letters.slice(0, count);
+      return newest(letters, count, maxBytes);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw new UnavailableError(`expected to read ${this.place}, got ${messageOf(error)}`, {
@@ -94,13 +95,13 @@ export class LetterFolder implements LetterStore {
 }
 
 /** The last whole lines of a file, the newest first. */
-async function lastLetters(path: string, count: number): Promise<DeadLetter[]> {
+async function lastLetters(path: string, count: number, maxBytes: number): Promise<DeadLetter[]> {
   const file = await open(path, 'r');
   try {
     let start = (await file.stat()).size;
     let bytes = Buffer.alloc(0);
     let lines: string[] = [];
-    while (start > 0 && lines.length <= count) {
+    while (start > 0 && lines.length <= count && (lines.length === 0 || bytes.length < maxBytes)) {
       const length = Math.min(Math.max(READ_BYTES, bytes.length), start);
       start -= length;
       const { buffer } = await file.read(Buffer.alloc(length), 0, length, start);

@@ -13,8 +13,23 @@ export interface LetterStore {
   /**
    * The last letters, the newest first.
    *
+   * @param maxBytes - of their payloads; the first is given whatever its size
    * @throws UnavailableError
    */
-  last(count: number): Promise<DeadLetter[]>;
+  last(count: number, maxBytes: number): Promise<DeadLetter[]>;
   close(): Promise<void>;
+}
+
+/** About what a letter takes. */
+export function sizeOf({ message }: DeadLetter): number {
+  return Buffer.byteLength(message.payload?.data ?? '');
+}
+
+/** Of some letters the newest, as `last` gives them. */
+export function newest(letters: DeadLetter[], count: number, maxBytes: number): DeadLetter[] {
+  let bytes = 0;
+  return letters
+    .sort((a, b) => (a.id < b.id ? 1 : -1))
+    .slice(0, count)
+    .filter((letter, index) => (bytes += sizeOf(letter)) <= maxBytes || index === 0);
 }

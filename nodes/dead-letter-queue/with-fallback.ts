@@ -1,6 +1,6 @@
 import type { DeadLetter } from '../lib/dead-letter.js';
 import { RejectedError } from '../lib/errors.js';
-import type { LetterStore } from './store.js';
+import { newest, type LetterStore } from './store.js';
 
 /** What one store refuses (MongoDB: a letter over 16 MB) goes to another. */
 export class WithFallback implements LetterStore {
@@ -27,12 +27,9 @@ export class WithFallback implements LetterStore {
     return failures;
   }
 
-  async last(count: number): Promise<DeadLetter[]> {
-    const both = await Promise.all([this.#first.last(count), this.#second.last(count)]);
-    return both
-      .flat()
-      .sort((a, b) => (a.id < b.id ? 1 : -1))
-      .slice(0, count);
+  async last(count: number, maxBytes: number): Promise<DeadLetter[]> {
+    const both = await Promise.all([this.#first.last(count, maxBytes), this.#second.last(count, maxBytes)]);
+    return newest(both.flat(), count, maxBytes);
   }
 
   async close(): Promise<void> {

@@ -21,6 +21,8 @@ export interface BatchLimits {
   readonly maxInFlightPerGroup?: number;
   /** Items that wait, over all groups. What is being written is not counted. */
   readonly maxQueue: number;
+  /** Bytes that wait, over all groups. An item that is larger is taken when nothing else waits. */
+  readonly maxQueueBytes: number;
 }
 
 interface Waiting<T> {
@@ -51,6 +53,7 @@ export class Batcher<T> {
   /** Groups that have something waiting or in flight. The order of the map is the order of their turns. */
   readonly #groups = new Map<string, Group<T>>();
   #queued = 0;
+  #queuedBytes = 0;
   #inFlight = 0;
   #scheduled = false;
   #timer: { readonly at: number; readonly cancel: () => void } | undefined;
@@ -76,13 +79,16 @@ export class Batcher<T> {
 
   /** @returns false, and the item is not taken, when the queue is full */
   offer(item: T, bytes: number, name = ''): boolean {
-    if (this.#queued >= this.#limits.maxQueue) return false;
+    const { maxQueue, maxQueueBytes } = this.#limits;
+    if (this.#queued >= maxQueue) return false;
+    if (this.#queued > 0 && this.#queuedBytes + bytes > maxQueueBytes) return false;
     let group = this.#groups.get(name);
     if (group === undefined) this.#groups.set(name, (group = { name, waiting: [], bytes: 0, inFlight: 0 }));
     const since = this.#clock.now();
     group.waiting.push({ item, bytes, since });
     group.bytes += bytes;
     this.#queued++;
+    this.#queuedBytes += bytes;
     if (this.#isDue(group, since)) this.#schedule();
     else if (this.#hasSlot(group)) this.#arm(group);
     return true;
@@ -195,6 +201,7 @@ export class Batcher<T> {
     this.#queued -= taken.length;
     return taken.map(({ item, bytes }) => {
       group.bytes -= bytes;
+      this.#queuedBytes -= bytes;
       return item;
     });
   }

@@ -342,6 +342,14 @@ export const config = Type.Object({
     maximum: 1_000_000,
     ui: { icon: 'fa-tasks', unit: 'messages' },
   }),
+  maxQueueBytes: Type.Integer({
+    title: 'Memory',
+    description: 'The most bytes of documents that wait for a write; one more fails at once (`queue-full`).',
+    default: 268_435_456,
+    minimum: 65_536,
+    maximum: 4_294_967_296,
+    ui: { icon: 'fa-database', unit: 'bytes' },
+  }),
   deadLetters,
 });
 

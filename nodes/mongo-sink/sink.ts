@@ -96,6 +96,7 @@ export class MongoSink implements Behaviour {
         maxInFlight: config.maxInFlight,
         ...(this.#ordered ? { maxInFlightPerGroup: 1 } : {}),
         maxQueue: config.maxQueue,
+        maxQueueBytes: config.maxQueueBytes,
       },
       batchClock(),
       (entries, collection) => this.#write(entries, collection),
@@ -135,9 +136,11 @@ export class MongoSink implements Behaviour {
     if (this.#givingUp.signal.aborted) throw closedError();
     if (!this.#batcher.offer(entry, bytes, collection)) {
       this.#context.counters.add('refused', 1, 'queue-full');
-      throw new UnavailableError(`expected at most ${this.#context.config.maxQueue} waiting messages, got one more`, {
-        code: 'queue-full',
-      });
+      const { maxQueue, maxQueueBytes } = this.#context.config;
+      throw new UnavailableError(
+        `expected at most ${maxQueue} waiting messages of ${maxQueueBytes} bytes together, got one more`,
+        { code: 'queue-full' },
+      );
     }
     this.#open.add(entry);
     if (entry.id !== undefined && !this.#openIds.has(entry.id)) this.#openIds.set(entry.id, entry);

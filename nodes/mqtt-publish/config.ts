@@ -131,6 +131,15 @@ export const config = Type.Object({
     maximum: 1_000_000,
     ui: { icon: 'fa-tasks', unit: 'messages' },
   }),
+  maxQueueBytes: Type.Integer({
+    title: 'Memory',
+    description:
+      'The most bytes of payloads that wait for the broker or for its answer; one more fails at once (`queue-full`).',
+    default: 268_435_456,
+    minimum: 65_536,
+    maximum: 4_294_967_296,
+    ui: { icon: 'fa-database', unit: 'bytes' },
+  }),
   maxWait: Type.Integer({
     title: 'Wait',
     description: 'For how many seconds a message waits for the broker and its answer; then it fails.',

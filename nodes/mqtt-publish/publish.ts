@@ -24,6 +24,8 @@ type PublishContext = Pick<
 /** A message that the broker has not answered for. */
 interface Entry {
   readonly publication: Publication;
+  /** Of the payload. */
+  readonly bytes: number;
   readonly answer: PromiseWithResolvers<void>;
   publishing: Publishing | undefined;
   attempts: number;
@@ -47,6 +49,8 @@ export class MqttPublish implements Behaviour {
   readonly #publicationOf: PublicationOf;
   readonly #answersPublished: boolean;
   readonly #open = new Set<Entry>();
+  /** Of the payloads in `#open`. */
+  #openBytes = 0;
   readonly #forget: () => void;
   #state: ConnectionState = { level: 'busy', text: 'connecting' };
   #closed = false;
@@ -73,15 +77,21 @@ export class MqttPublish implements Behaviour {
    *   `closed` when the node was closed before
    */
   input(message: Message, send: Send): Promise<void> {
-    const { maxQueue, maxWait } = this.#context.config;
+    const { maxQueue, maxQueueBytes, maxWait } = this.#context.config;
     const publication = this.#publicationOf(message);
     if (this.#closed) throw closedError();
-    if (this.#open.size >= maxQueue) {
+    const bytes = Buffer.byteLength(publication.payload);
+    const full = this.#open.size > 0 && this.#openBytes + bytes > maxQueueBytes;
+    if (full || this.#open.size >= maxQueue) {
       this.#context.counters.add('refused', 1, 'queue-full');
-      throw new UnavailableError(`expected at most ${maxQueue} waiting messages, got one more`, { code: 'queue-full' });
+      throw new UnavailableError(
+        `expected at most ${maxQueue} waiting messages of ${maxQueueBytes} bytes together, got one more`,
+        { code: 'queue-full' },
+      );
     }
     const entry: Entry = {
       publication,
+      bytes,
       answer: Promise.withResolvers<void>(),
       publishing: undefined,
       attempts: 0,
@@ -90,6 +100,7 @@ export class MqttPublish implements Behaviour {
     };
     entry.patience = setTimeout(() => this.#giveUp(entry, this.#impatience(entry)), maxWait * 1_000);
     this.#open.add(entry);
+    this.#openBytes += bytes;
     this.#attempt(entry);
     if (this.#state.level !== 'ok') this.#show();
     const { promise } = entry.answer;
@@ -182,7 +193,9 @@ export class MqttPublish implements Behaviour {
   #leave(entry: Entry): boolean {
     clearTimeout(entry.patience);
     clearTimeout(entry.retry);
-    return this.#open.delete(entry);
+    if (!this.#open.delete(entry)) return false;
+    this.#openBytes -= entry.bytes;
+    return true;
   }
 
   #show(): void {

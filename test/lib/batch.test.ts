@@ -40,7 +40,7 @@ function setUp(limits: Partial<BatchLimits> = {}) {
   const clock = new TestClock();
   const writes: { items: string; group: string; end: () => Promise<void> }[] = [];
   const batcher = new Batcher<string>(
-    { maxCount: 3, maxBytes: 100, maxWaitMs: 10, maxInFlight: 2, maxQueue: 100, ...limits },
+    { maxCount: 3, maxBytes: 100, maxWaitMs: 10, maxInFlight: 2, maxQueue: 100, maxQueueBytes: 1_000, ...limits },
     clock,
     (items, group) => {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -165,6 +165,18 @@ describe('Batcher', () => {
     assert.equal(batcher.offer('c', 1), false);
     clock.turn(); // a and b are being written now, and wait no longer
     assert.equal(batcher.offer('c', 1), true);
+  });
+
+  it('refuses what would be too many bytes, unless it is alone', () => {
+    const { clock, batcher } = setUp({ maxQueueBytes: 10, maxInFlight: 1 });
+    assert.equal(batcher.offer('a', 50), true);
+    assert.equal(batcher.offer('b', 1), false);
+    clock.turn(); // a is being written now
+    assert.equal(batcher.offer('b', 6), true);
+    assert.equal(batcher.offer('c', 4), true);
+    assert.equal(batcher.offer('d', 1), false);
+    assert.equal(batcher.clear().length, 2);
+    assert.equal(batcher.offer('d', 10), true);
   });
 
   it('drains: sends all without waiting for company, and resolves when all is written', async () => {

@@ -462,6 +462,25 @@ for (const { name, start } of mongoServers) {
         assert.equal(await stored().countDocuments(), 5);
       });
 
+      it('fails what would be more bytes than may wait, and stores the rest', async () => {
+        await gate.shut();
+        await load({ maxQueueBytes: 65_536, maxInFlight: 1, maxBatchCount: 1 }, gated());
+        const all = red.messages('stored', 2);
+        const text = 'x'.repeat(50_000);
+        for (const n of [0, 1]) {
+          red.send('sink', { payload: { n, text } });
+          // The first is being written by then, and waits no longer.
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        assert.match(
+          await failure({ payload: { n: 2, text } }),
+          /expected at most 10000 waiting messages of 65536 bytes/,
+        );
+        await gate.open();
+        await all;
+        assert.equal(await stored().countDocuments(), 2);
+      });
+
       it('writes what it holds when the node closes', async () => {
         await load({ maxInFlight: 1, maxBatchCount: 10 });
         for (let n = 0; n < 95; n++) red.send('sink', { payload: { n } });

@@ -433,6 +433,20 @@ describe('mqtt-publish', () => {
         }
       }).timeout(60_000);
 
+      it('fails at once what is more than the memory that it may use', async () => {
+        const gate = await startTcpGate(server().port);
+        await gate.shut();
+        await flows.load([brokerNode(`mqtt://127.0.0.1:${gate.port}`), publishNode({ maxQueueBytes: 65_536 })]);
+        await flows.shows('publish', 'error');
+        const payload = 'x'.repeat(40_000);
+        for (const topic of ['to/1', 'to/2']) flows.send('publish', { topic, payload });
+        assert.match((await caught(1))[0] ?? '', /expected at most 10000 waiting messages of 65536 bytes together/);
+        await gate.open();
+        await flows.shows('publish', 'ok', /^1 published$/);
+        flows.send('publish', { topic: 'to/3', payload });
+        await flows.shows('publish', 'ok', /^2 published$/);
+      });
+
       it('fails at once what is more than the queue, and after its time what waits, with the reason', async () => {
         const gate = await startTcpGate(server().port);
         await gate.shut();
@@ -440,7 +454,10 @@ describe('mqtt-publish', () => {
         await flows.shows('publish', 'error');
         for (const payload of [1, 2, 3]) flows.send('publish', { topic: 'to/7', payload });
         const [full, ...away] = await caught(3);
-        assert.equal(full, 'UnavailableError: expected at most 2 waiting messages, got one more');
+        assert.equal(
+          full,
+          'UnavailableError: expected at most 2 waiting messages of 268435456 bytes together, got one more',
+        );
         for (const sentence of away) {
           assert.match(
             sentence,
