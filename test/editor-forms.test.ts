@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EditorPage } from './editor-page.js';
+import { EditorPage, type CanvasNode } from './editor-page.js';
 import { startChromium } from './servers/chromium.js';
 import { describeWithServer } from './servers/server.js';
 import { RunningSluice, temporaryFolder } from './sluice.js';
+
+const DEFAULT_FLOW = join(import.meta.dirname, '../flows/devices-to-mongo-and-s3.json');
 
 /** A flow of before there were formats and tags to choose. */
 const OLD_FLOW = [
@@ -16,6 +18,40 @@ const OLD_FLOW = [
     ...{ maxAgeSeconds: 10, maxBufferedBytes: 67_108_864, x: 150, y: 300, wires: [[], []] },
   },
 ];
+
+interface FlowNode extends CanvasNode {
+  readonly z?: string;
+}
+
+describeWithServer('forms that are opened and closed', startChromium, (server) => {
+  const folder = temporaryFolder();
+  let sluice: RunningSluice;
+
+  before(async function () {
+    this.timeout(60_000);
+    sluice = await RunningSluice.start(folder.path);
+  });
+  after(async () => {
+    await sluice.stop();
+    folder.remove();
+  });
+
+  it('change nothing of the default flow', async function () {
+    this.timeout(60_000);
+    const editor = await EditorPage.open(server().browser, sluice.ready.editor);
+    const flow = JSON.parse(readFileSync(DEFAULT_FLOW, 'utf8')) as FlowNode[];
+    for (const { id, type, z } of flow) {
+      if (z === undefined) continue;
+      await editor.showTab(z);
+      const before = await editor.exported({ id, type });
+      await editor.openForm({ id, type });
+      await editor.closeForm();
+      assert.deepEqual(await editor.exported({ id, type }), before);
+      assert.equal(await editor.isChanged({ id, type }), false, type);
+    }
+    assert.deepEqual(editor.errors, []);
+  });
+});
 
 describeWithServer('the forms of objects in the editor', startChromium, (server) => {
   const folder = temporaryFolder();

@@ -34,6 +34,7 @@ interface Query {
   toggleClass(name: string, state: boolean): Query;
   attr(name: string, value: string): Query;
   attr(name: string): string | undefined;
+  removeAttr(name: string): Query;
   css(style: Record<string, string | number>): Query;
   index(): number;
   data(key: string): unknown;
