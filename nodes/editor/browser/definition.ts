@@ -141,8 +141,9 @@ export function definition({ type, config, credentials, palette }: Descriptor, e
       validate(this: EditorNode, value: unknown, _options: unknown): true | string {
         const other = this[when.field];
         if (typeof other !== 'string' || !isShown(when, other)) return true;
-        const node = typeof value === 'string' ? RED.nodes.node(value) : null;
-        return (node !== null && node.valid !== false) || `expected a node of type ${type}, got none`;
+        const node = typeof value === 'string' ? RED.nodes.node(value) : undefined;
+        if (node === undefined || node === null) return `expected a node of type ${type}, got none`;
+        return node.valid !== false || `expected a ${type} whose settings are right, got one whose settings are not`;
       },
     };
   }

@@ -81,7 +81,7 @@ declare const $: {
 declare const RED: {
   nodes: {
     registerType(type: string, definition: object): void;
-    node(id: string): EditorNode | null;
+    node(id: string): EditorNode | null | undefined;
     eachConfig(visit: (node: EditorNode) => void): void;
     /** Makes the node a user of each config node that it refers to. */
     updateConfigNodeUsers(node: EditorNode, options: { action: 'add' | 'remove' }): void;
