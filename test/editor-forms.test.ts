@@ -107,6 +107,7 @@ describeWithServer('the forms of objects in the editor', startChromium, (server)
       await key.waitFor();
     });
     await editor.closeForm();
+    assert.equal((await editor.node(sink.id).locator('.red-ui-flow-node-label').textContent())?.trim(), 's3 sink');
 
     const { format, columns, escapeFormulas } = await editor.exported(sink);
     assert.deepEqual([format, String(escapeFormulas)], ['csv', 'false']);

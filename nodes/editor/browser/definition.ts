@@ -74,8 +74,8 @@ export function definition({ type, config, credentials, palette }: Descriptor, e
     paletteLabel: palette.label,
     label(this: EditorNode): string {
       if (this.name !== undefined && this.name !== '') return this.name;
-      const field = palette.labelField === undefined ? undefined : this[palette.labelField];
-      const text = Array.isArray(field) ? field.join(', ') : typeof field === 'string' ? field : '';
+      const text =
+        palette.labelField === undefined ? '' : labelOf(this[palette.labelField], fields[palette.labelField]);
       return text === '' ? palette.label : text;
     },
     labelStyle(this: EditorNode): string {
@@ -184,6 +184,13 @@ export function definition({ type, config, credentials, palette }: Descriptor, e
     for (const { editor } of editors) editor.destroy();
     editors = [];
   }
+}
+
+/** What a field says of its node on the canvas; of a config node its name, for its id says nothing. */
+function labelOf(value: unknown, field: FieldSchema | undefined): string {
+  if (Array.isArray(value)) return value.join(', ');
+  if (typeof value !== 'string') return '';
+  return field?.ui?.control === 'node' ? (RED.nodes.node(value)?.name ?? '') : value;
 }
 
 /** Rows that are shown only while another field has a certain value. */
