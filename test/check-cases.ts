@@ -27,7 +27,7 @@ const router = (...rules: object[]): FlowNode => ({
 export const WRONG_SETTINGS: Record<string, { flow: FlowNode[]; said: string[] }> = {
   'dead-letter': {
     flow: [tab, { id: 'wrong', type: 'dead-letter', name: 'x', ...at, queue: '' }],
-    said: ['/queue: expected at least 1 characters, got ""'],
+    said: ['/queue: expected a node of type dead-letter-queue, got none'],
   },
   'dead-letter-queue': {
     flow: [tab, { ...queue, id: 'wrong', name: 'x', place: 'mongodb', connection: '' }, deadLetter('wrong')],

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
-import { EditorPage, useEditor } from './editor-page.js';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EditorPage, useEditor, type CanvasNode } from './editor-page.js';
 import { startChromium } from './servers/chromium.js';
 import { describeWithServer } from './servers/server.js';
+
+const DEFAULT_FLOW = join(import.meta.dirname, '../flows/devices-to-mongo-and-s3.json');
 
 /** A flow of before there were formats and tags to choose. */
 const OLD_FLOW = [
@@ -13,6 +17,30 @@ const OLD_FLOW = [
     ...{ maxAgeSeconds: 10, maxBufferedBytes: 67_108_864, x: 150, y: 300, wires: [[], []] },
   },
 ];
+
+interface FlowNode extends CanvasNode {
+  readonly z?: string;
+}
+
+describeWithServer('forms that are opened and closed', startChromium, (server) => {
+  const opened = useEditor(() => server().browser);
+
+  it('change nothing of the default flow', async function () {
+    this.timeout(60_000);
+    const { editor } = opened();
+    const flow = JSON.parse(readFileSync(DEFAULT_FLOW, 'utf8')) as FlowNode[];
+    for (const { id, type, z } of flow) {
+      if (z === undefined) continue;
+      await editor.showTab(z);
+      const before = await editor.exported({ id, type });
+      await editor.openForm({ id, type });
+      await editor.closeForm();
+      assert.deepEqual(await editor.exported({ id, type }), before);
+      assert.equal(await editor.isChanged({ id, type }), false, type);
+    }
+    assert.deepEqual(editor.errors, []);
+  });
+});
 
 describeWithServer('the forms of objects in the editor', startChromium, (server) => {
   const opened = useEditor(() => server().browser, OLD_FLOW);
@@ -58,6 +86,7 @@ describeWithServer('the forms of objects in the editor', startChromium, (server)
       await key.waitFor();
     });
     await editor.closeForm();
+    assert.equal((await editor.node(sink.id).locator('.red-ui-flow-node-label').textContent())?.trim(), 's3 sink');
 
     const { format, columns, escapeFormulas } = await editor.exported(sink);
     assert.deepEqual([format, String(escapeFormulas)], ['csv', 'false']);

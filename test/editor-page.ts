@@ -173,6 +173,11 @@ export class EditorPage {
     }, node.id);
   }
 
+  /** Whether the editor would deploy a node anew. */
+  async isChanged(node: CanvasNode): Promise<boolean> {
+    return this.page.evaluate((id) => (globalThis as unknown as Editor).RED.nodes.node(id).changed === true, node.id);
+  }
+
   /** Puts a flow in place of what the editor shows, without a deploy. @returns how many nodes it shows */
   async show(flow: readonly object[]): Promise<number> {
     return this.page.evaluate((nodes) => {
@@ -261,7 +266,7 @@ interface Editor {
       import(flow: readonly object[], options?: object): { nodes: EditorNode[] };
       createExportableNodeSet(nodes: object[]): Record<string, unknown>[];
       filterNodes(filter: { type?: string }): { id: string }[];
-      node(id: string): object;
+      node(id: string): { readonly changed?: boolean };
       eachNode(visit: (node: EditorNode) => void): void;
       eachConfig(visit: (node: EditorNode) => void): void;
       convertNode(node: object, credentials: boolean): Record<string, unknown>;

@@ -1,4 +1,4 @@
-import { Ajv, type ValidateFunction } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { ConfigError } from './errors.js';
 import { FORMATS } from './formats.js';
 import { schemaFindings } from './schema-errors.js';
@@ -74,14 +74,17 @@ export function settingsProblems(
 ): { path: string; message: string }[] {
   if (validate(value)) return [];
   const errors = validate.errors ?? [];
-  const failed = new Map(
-    errors.filter((error) => error.keyword === 'format').map((error) => [error.instancePath, error] as const),
-  );
   return schemaFindings(errors).map(({ path, keyword, message }) => {
-    const format = keyword === 'format' ? failed.get(path) : undefined;
-    const own = format && formats[String((format.params as { format: unknown }).format)]?.(String(format.data));
-    return { path, message: own ?? message };
+    const error = errors.find((one) => one.instancePath === path && one.keyword === keyword);
+    return { path, message: (error && ownMessage(error, formats)) ?? message };
   });
+}
+
+/** What a format says of itself; and of a config node that was not chosen, more than that a text is too short. */
+function ownMessage({ keyword, params, data, parentSchema }: ErrorObject, formats: typeof FORMATS): string | undefined {
+  if (keyword === 'format') return formats[String((params as { format: unknown }).format)]?.(String(data));
+  const { node } = (parentSchema as SettingsSchema | undefined)?.ui ?? {};
+  return keyword === 'minLength' && node !== undefined ? `expected a node of type ${node}, got none` : undefined;
 }
 
 /** Substitution, coercion and defaults for a value and the schema of its place. */

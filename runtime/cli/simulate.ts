@@ -62,7 +62,12 @@ export function simulateCommand(): Command {
     .option('-n, --devices <number>', 'how many devices', wholeFrom(1), 1)
     .option('--ramp <seconds>', 'start the devices one after the other, over so long', notNegative, 0)
     .option('--count <number>', 'stop after this many messages in all; 0: no end', wholeFrom(0), 0)
-    .option('--seed <text>', 'devices and values are the same for the same seed (default: new each time)', randomUUID())
+    .addOption(
+      new Option('--seed <text>', 'devices and values are the same for the same seed').default(
+        randomUUID(),
+        'new each time',
+      ),
+    )
     .option('--run <id>', 'part of each message id (default: new each time)')
     .option('--topic <template>', 'the topic, over {uuid} and {index}', 'device/{uuid}')
     .option('--schema <file>', 'make payloads that match this JSON Schema, in place of {"uuid", "value"}')

@@ -16,7 +16,8 @@ export interface VerifyOptions {
 
 type Say = (text: string) => void;
 
-const LOGIN = '  SLUICE_MONGODB_USER, SLUICE_MONGODB_PASSWORD   the login at a MongoDB server';
+const LOGIN = `  SLUICE_MONGODB_USER, SLUICE_MONGODB_PASSWORD   the login at a MongoDB server
+  AWS_ACCESS_KEY_ID, …                           of a bucket: the AWS SDK's own chain`;
 
 export function verifyCommand(): Command {
   return withVerifyOptions(new Command('verify'))
@@ -24,7 +25,10 @@ export function verifyCommand(): Command {
     .argument('<uri>', 'the sink: mongodb://…, file:///… or s3://…')
     .requiredOption('--manifest <file>', 'what `sluice simulate --manifest` has written')
     .option('--json', 'print the findings as one line of JSON, and nothing else', false)
-    .addHelpText('after', `\nExit code 0: all is there, and nothing else; 1: not so.\n\nEnvironment:\n${LOGIN}`)
+    .addHelpText(
+      'after',
+      `\nExit code 0: all is there, and nothing else; 1: not so; 2: a wrong option.\n\nEnvironment:\n${LOGIN}`,
+    )
     .action(async (uri: string, options: VerifyOptions & { manifest: string; json: boolean }) => {
       const sink = sinkOf(uri, options);
       try {

@@ -284,7 +284,7 @@ describe('mqtt-ingest', () => {
       [{ identity: '{payload.uuid' }, /\/identity: expected a } for the {/],
       [{ qos: 3 }, /\/qos: expected one of 0, 1, 2, got number 3/],
       [{ maxInFlight: 0 }, /\/maxInFlight: expected a number >= 1/],
-      [{ broker: '' }, /\/broker: expected at least 1 characters/],
+      [{ broker: '' }, /\/broker: expected a node of type sluice-mqtt-broker, got none/],
       [{ broker: 'none' }, /\/broker: expected a node of type sluice-mqtt-broker, got none with this id/],
     ] as const) {
       it(`refuses ${JSON.stringify(settings)} and says where`, async () => {

@@ -668,7 +668,7 @@ describe('mqtt-publish', () => {
 
   describe('at deploy', () => {
     for (const [settings, sentence] of [
-      [{ broker: '' }, /\/broker: expected at least 1 characters/],
+      [{ broker: '' }, /\/broker: expected a node of type sluice-mqtt-broker, got none/],
       [{ topic: 'to/#' }, /\/topic: expected a topic without wildcards \[MQTT-3\.3\.2-2\], got "to\/#"/],
       [
         { topic: 'to/{payload.uuid}/+' },

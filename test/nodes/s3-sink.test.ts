@@ -139,7 +139,7 @@ describe('s3-sink in a flow', () => {
   describe('with wrong settings', () => {
     const wrong: [settings: Partial<Config>, expected: RegExp][] = [
       [{ store: 'nothing' }, /\/store: expected a node of type object-store, got none with this id/],
-      [{ store: '' }, /\/store: expected at least 1 characters/],
+      [{ store: '' }, /\/store: expected a node of type object-store, got none/],
       [{ key: '{topic' }, /\/key: expected a }/],
       [{ key: '{topic[0]}.ndjson.gz' }, /\/key: expected \{batch\} in the key/],
       [{ key: '{batch.id}.ndjson.gz' }, /\/key: expected \{batch\} in the key/],

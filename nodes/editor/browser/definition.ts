@@ -3,7 +3,7 @@ import type { FieldSchema } from '../node-folder.js';
 import { fieldCheck } from './check.js';
 import { fillRows, slotsOf } from '../../lib/slots.js';
 import { completeNodes } from './complete.js';
-import { defaultOf, drawChoice, drawComplex, isChoice, type FieldReader } from './fields.js';
+import { defaultOf, drawChoice, drawComplex, isChoice, typed, type FieldReader } from './fields.js';
 import { correctUsers, releaseSlots, slotsFor, type Slots } from './node-choice.js';
 import { isShown } from './when.js';
 
@@ -20,12 +20,12 @@ export interface Extension {
   readonly definition?: Readonly<Record<string, unknown>>;
   /** After the form is drawn. */
   prepare?(node: EditorNode, form: OpenForm): void;
-  /** After lists and groups were taken over into the node; Node-RED takes over the other fields next. */
+  /** After all but texts and config nodes was taken over into the node; Node-RED takes over those next. */
   save?(node: EditorNode, form: SavedForm): void;
 }
 
 export interface OpenForm {
-  /** What a list, a group or a text with an editor holds now. */
+  /** What a field holds now, as the node gets it; not of plain texts and config nodes. */
   readonly read: (field: string) => unknown;
   /** Calls back after each change in the form. */
   readonly onChange: (listener: () => void) => void;
@@ -34,7 +34,7 @@ export interface OpenForm {
 interface SavedForm {
   /** Where each row of a list stood when the form was opened; undefined for a new one. */
   readonly origins: (field: string) => (number | undefined)[];
-  /** What a list or group was when the form was opened. */
+  /** What a field was when the form was opened. */
   readonly before: (field: string) => unknown;
 }
 
@@ -74,8 +74,8 @@ export function definition({ type, config, credentials, palette }: Descriptor, e
     paletteLabel: palette.label,
     label(this: EditorNode): string {
       if (this.name !== undefined && this.name !== '') return this.name;
-      const field = palette.labelField === undefined ? undefined : this[palette.labelField];
-      const text = Array.isArray(field) ? field.join(', ') : typeof field === 'string' ? field : '';
+      const text =
+        palette.labelField === undefined ? '' : labelOf(this[palette.labelField], fields[palette.labelField]);
       return text === '' ? palette.label : text;
     },
     labelStyle(this: EditorNode): string {
@@ -103,6 +103,8 @@ export function definition({ type, config, credentials, palette }: Descriptor, e
       for (const [name, read] of Object.entries(readers)) {
         before[name] = this[name];
         this[name] = read();
+        // Node-RED would take over the text of the input: `"true"` for true, and the node counts as changed.
+        $(`#${prefix}${name}`).removeAttr('id');
       }
       if (slots !== undefined && slots.all.length > 0) takeOverSlots(slots);
       for (const { name, editor } of editors) $(`#${prefix}${name}`).val(editor.getValue());
@@ -139,8 +141,9 @@ export function definition({ type, config, credentials, palette }: Descriptor, e
       validate(this: EditorNode, value: unknown, _options: unknown): true | string {
         const other = this[when.field];
         if (typeof other !== 'string' || !isShown(when, other)) return true;
-        const node = typeof value === 'string' ? RED.nodes.node(value) : null;
-        return (node !== null && node.valid !== false) || `expected a node of type ${type}, got none`;
+        const node = typeof value === 'string' ? RED.nodes.node(value) : undefined;
+        if (node === undefined || node === null) return `expected a node of type ${type}, got none`;
+        return node.valid !== false || `expected a ${type} whose settings are right, got one whose settings are not`;
       },
     };
   }
@@ -171,7 +174,9 @@ export function definition({ type, config, credentials, palette }: Descriptor, e
       // Node-RED gives a new config node no defaults that are false or 0, and fills a text field with '' for those.
       const value = node[name] ?? field.default;
       if (value === false || value === 0) input.val(String(value));
-      if (isChoice(field) && field.ui?.control !== 'hidden') drawChoice(input, field);
+      if (field.ui?.control === 'hidden') return;
+      if (isChoice(field)) drawChoice(input, field);
+      if (field.type !== 'string') readers[name] = () => typed(field, input.val());
     }
   }
 
@@ -179,6 +184,13 @@ export function definition({ type, config, credentials, palette }: Descriptor, e
     for (const { editor } of editors) editor.destroy();
     editors = [];
   }
+}
+
+/** What a field says of its node on the canvas; of a config node its name, for its id says nothing. */
+function labelOf(value: unknown, field: FieldSchema | undefined): string {
+  if (Array.isArray(value)) return value.join(', ');
+  if (typeof value !== 'string') return '';
+  return field?.ui?.control === 'node' ? (RED.nodes.node(value)?.name ?? '') : value;
 }
 
 /** Rows that are shown only while another field has a certain value. */

@@ -179,7 +179,7 @@ export function isChoice(schema: FieldSchema): boolean {
 }
 
 /** What was typed, as the type of the field where it is one: flows are easier to read with `5` than with `"5"`. */
-function typed(schema: FieldSchema, text: string): unknown {
+export function typed(schema: FieldSchema, text: string): unknown {
   if (schema.type === 'number' || schema.type === 'integer') {
     return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
   }

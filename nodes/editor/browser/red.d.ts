@@ -34,6 +34,7 @@ interface Query {
   toggleClass(name: string, state: boolean): Query;
   attr(name: string, value: string): Query;
   attr(name: string): string | undefined;
+  removeAttr(name: string): Query;
   css(style: Record<string, string | number>): Query;
   index(): number;
   data(key: string): unknown;
@@ -80,7 +81,7 @@ declare const $: {
 declare const RED: {
   nodes: {
     registerType(type: string, definition: object): void;
-    node(id: string): EditorNode | null;
+    node(id: string): EditorNode | null | undefined;
     eachConfig(visit: (node: EditorNode) => void): void;
     /** Makes the node a user of each config node that it refers to. */
     updateConfigNodeUsers(node: EditorNode, options: { action: 'add' | 'remove' }): void;
