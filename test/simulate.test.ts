@@ -7,7 +7,7 @@ import { EmbeddedBroker } from '../runtime/embedded/broker.js';
 import { TestClient } from './mqtt.js';
 import { startMosquitto, startOwnMosquitto } from './servers/mosquitto.js';
 import { startScriptedMqtt } from './servers/scripted-mqtt.js';
-import { describeWithServer, type TestServer } from './servers/server.js';
+import { describeWithServer, freePort, type TestServer } from './servers/server.js';
 import { runSluice, Sluice, temporaryFolder } from './sluice.js';
 import { startTcpGate } from './tcp-gate.js';
 
@@ -260,6 +260,22 @@ describe('sluice simulate', function () {
       } finally {
         await gate.stop();
       }
+    });
+
+    it('gives up after the time for the first connection, and says what stood in its way', async () => {
+      const port = String(await freePort());
+      const broker = ['-b', '127.0.0.1', '-p', port];
+      const { code, stderr } = await runSluice([
+        'simulate',
+        ...broker,
+        '--count',
+        '2',
+        '--connect-within',
+        '0.5',
+        '--json',
+      ]);
+      assert.equal(code, 1);
+      assert.match(stderr, /^sluice: expected a connection within 0\.5 s, got none: .*ECONNREFUSED/m);
     });
 
     it('ends with Ctrl-C, and says that nothing was published', async () => {

@@ -23,6 +23,7 @@ interface SimulateOptions extends DeviceOptions, VerifyOptions {
   readonly qos: 0 | 1 | 2;
   readonly ramp: number;
   readonly count: number;
+  readonly connectWithin: number;
   readonly run?: string;
   readonly manifest?: string;
   readonly verify?: string;
@@ -97,6 +98,7 @@ export function simulateCommand(): Command {
     )
     .option('--late-by <seconds>', 'how late a late message is', positive, 600)
     .option('--skew <seconds>', 'how far off a clock is', positive, 300)
+    .option('--connect-within <seconds>', 'how long the first connection may take', positive, 30)
     .addOption(new Option('--protocol <version>', 'MQTT version').choices(['auto', '5', '3.1.1']).default('auto'))
     .option(
       '--manifest <file>',
@@ -143,8 +145,9 @@ async function simulate(options: SimulateOptions, command: Command): Promise<voi
       },
       broken: (error) => done.reject(new UserError(messageOf(error), { cause: error })),
     });
-    const totals = await publish(runner, broker, publisher, done, say);
-    manifest?.close();
+    const totals = await publish(runner, broker, publisher, done, options.connectWithin, say).finally(() =>
+      manifest?.close(),
+    );
     if (totals.failed > 0) process.exitCode = 1;
     const findings = sink && (await readBack(tally, sink, options, say));
     const seconds = round(totals.seconds);
@@ -165,12 +168,17 @@ async function simulate(options: SimulateOptions, command: Command): Promise<voi
   }
 }
 
-/** Runs until all are made and answered, or the first Ctrl-C; then what is under way is still answered. */
+/**
+ * Runs until all are made and answered, or the first Ctrl-C; then what is under way is still answered.
+ *
+ * @throws UserError when there is no first connection within `connectWithin` seconds
+ */
 async function publish(
   runner: SimulationRunner,
   broker: MqttBroker,
   publisher: Publisher,
   done: PromiseWithResolvers<void>,
+  connectWithin: number,
   say: (text: string) => void,
 ): Promise<SimulationRunner['totals'] & { readonly seconds: number }> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -179,7 +187,15 @@ async function publish(
       process.once(signal, () => process.exit(130));
     });
   }
+  let state = '';
+  const patience = setTimeout(
+    () => done.reject(new UserError(`expected a connection within ${connectWithin} s, got none: ${state}`)),
+    connectWithin * 1_000,
+  );
   broker.onState(({ level, text }) => {
+    state = text;
+    // Once it has been there, it may go and come: messages wait for it.
+    if (level === 'ok') clearTimeout(patience);
     if (level === 'ok') runner.retry();
     if (level !== 'off') say(`\r${text}\n`);
   });
@@ -190,6 +206,7 @@ async function publish(
   try {
     await done.promise;
   } finally {
+    clearTimeout(patience);
     await runner.stop(broker.disconnected());
     clearInterval(progress);
     await publisher.close();
