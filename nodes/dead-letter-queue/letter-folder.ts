@@ -59,9 +59,10 @@ export class LetterFolder implements LetterStore {
         const day = names[index]?.slice(0, 10) ?? '';
         const ofThatDay = names.slice(index).filter((name) => name.startsWith(day));
         const read = await Promise.all(ofThatDay.map((name) => lastLetters(join(this.#folder, name), count, maxBytes)));
-        letters.push(...newest(read.flat(), count, maxBytes));
+        letters.push(...read.flatMap((part) => part.letters));
         index += ofThatDay.length;
-        if (newest([...letters], count, maxBytes).length < letters.length) break; // of the size that was asked for
+        // Older letters are not the next ones where newer ones were left out.
+        if (read.some(({ whole }) => !whole)) break;
       }
       return newest(letters, count, maxBytes);
     } catch (error) {
@@ -94,8 +95,12 @@ export class LetterFolder implements LetterStore {
   }
 }
 
-/** The last whole lines of a file, the newest first. */
-async function lastLetters(path: string, count: number, maxBytes: number): Promise<DeadLetter[]> {
+/** The last whole lines of a file, the newest first, until there are enough. `whole`: there are no others. */
+async function lastLetters(
+  path: string,
+  count: number,
+  maxBytes: number,
+): Promise<{ readonly letters: DeadLetter[]; readonly whole: boolean }> {
   const file = await open(path, 'r');
   try {
     let start = (await file.stat()).size;
@@ -110,10 +115,11 @@ async function lastLetters(path: string, count: number, maxBytes: number): Promi
       const whole = bytes.subarray(start === 0 ? 0 : bytes.indexOf(NEWLINE) + 1, bytes.lastIndexOf(NEWLINE) + 1);
       lines = whole.toString('utf8').split('\n').slice(0, -1);
     }
-    return lines
+    const letters = lines
       .slice(-count)
       .reverse()
       .map((line) => JSON.parse(line) as DeadLetter);
+    return { letters, whole: start === 0 && lines.length <= count };
   } finally {
     await file.close();
   }

@@ -26,10 +26,9 @@ export function sizeOf({ message }: DeadLetter): number {
 }
 
 /** Of some letters the newest, as `last` gives them. */
-export function newest(letters: DeadLetter[], count: number, maxBytes: number): DeadLetter[] {
+export function newest(letters: readonly DeadLetter[], count: number, maxBytes: number): DeadLetter[] {
+  const sorted = letters.toSorted((a, b) => (a.id < b.id ? 1 : -1)).slice(0, count);
   let bytes = 0;
-  return letters
-    .sort((a, b) => (a.id < b.id ? 1 : -1))
-    .slice(0, count)
-    .filter((letter, index) => (bytes += sizeOf(letter)) <= maxBytes || index === 0);
+  const beyond = sorted.findIndex((letter, index) => (bytes += sizeOf(letter)) > maxBytes && index > 0);
+  return beyond === -1 ? sorted : sorted.slice(0, beyond);
 }

@@ -292,6 +292,13 @@ describe('dead letters', () => {
     // By bytes as well, but for the first.
     assert.deepEqual(await store.last(6, 1_000_000), letters.toReversed().slice(0, 1));
     assert.deepEqual(await store.last(6, 2_700_000), letters.toReversed().slice(0, 4));
+    // What is left out of a day is not made up for by the day before.
+    const nextDay = [2_000_000, 10].map((size, index) => ({
+      ...deadLetterOf({ payload: 'x'.repeat(size) }, { code: 'none', message: '' }, origin, 86_400_000),
+      id: `${sizes.length + index}`,
+    }));
+    await store.append(nextDay);
+    assert.deepEqual(await store.last(8, 1_000_000), nextDay.slice(1));
     await store.close();
   });
 
