@@ -1,5 +1,6 @@
 import { generateSync } from '../bundled/json-schema-faker.js';
-import { ConfigError, describeValue, messageOf } from '../lib/errors.js';
+import { ConfigError, describeValue, messageOf, RejectedError } from '../lib/errors.js';
+import { typeName } from '../lib/schema-errors.js';
 import { eachSubschema, type SchemaObject } from '../message-schema/limits.js';
 import type { MessageSchema } from '../message-schema/schema.js';
 import type { Random } from './random.js';
@@ -68,7 +69,12 @@ export class SchemaPayloads {
 
   /** What is wrong with a payload, by the schema. */
   findings(payload: unknown): ReturnType<MessageSchema['findings']> {
-    return this.#schema.findings(payload);
+    try {
+      return this.#schema.findings(payload);
+    } catch (error) {
+      if (!(error instanceof RejectedError)) throw error;
+      return [{ path: '', keyword: error.code, message: error.message, type: typeName(payload) }];
+    }
   }
 
   /** @throws ConfigError `schema-values` when none that matches is found */
@@ -76,7 +82,7 @@ export class SchemaPayloads {
     let problem = '';
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const payload = layOver(this.#generate(random, stamp), stamp, laid);
-      const [finding] = this.#schema.findings(payload);
+      const [finding] = this.findings(payload);
       if (finding === undefined) return payload;
       problem = `${finding.path || '/'} (${finding.keyword}): ${finding.message}`;
     }

@@ -126,6 +126,13 @@ function rejection(error: unknown, value: unknown): unknown {
       cause: error,
     });
   }
+  // ajv compares objects (const, enum, uniqueItems) by their valueOf and toString, which a payload may have as data.
+  if (error instanceof TypeError && /\b(valueOf|toString) is not a function/.test(error.message)) {
+    return new RejectedError(
+      `expected a value that can be compared, got ${describeValue(value)} with a property valueOf or toString`,
+      { code: 'not-comparable', cause: error },
+    );
+  }
   return error;
 }
 

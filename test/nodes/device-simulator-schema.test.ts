@@ -94,7 +94,8 @@ describe('device-simulator with a schema', function () {
           assert.equal(problem(payload), '', JSON.stringify(payload));
         }
       }),
-      { numRuns: 150 },
+      // With a value that has a valueOf of its own, at which ajv's comparison throws.
+      { numRuns: 150, examples: [[{ enum: [{ valueOf: null }, {}] }, '']] },
     );
   });
 

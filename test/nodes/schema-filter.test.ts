@@ -323,6 +323,18 @@ describe('schema-filter', () => {
       assert.equal((await rejected(branching, nested(60))).code, 'too-complex');
     });
 
+    it('that has a valueOf or toString where objects are compared is rejected as not comparable', async () => {
+      for (const payload of [{ valueOf: null }, { toString: 1 }]) {
+        const { code, message } = await rejected({ enum: [{ a: 1 }, { b: 2 }] }, payload);
+        assert.equal(code, 'not-comparable');
+        assert.match(
+          message,
+          /expected a value that can be compared, got an object with a property valueOf or toString/,
+        );
+        await nodeRed.unload();
+      }
+    });
+
     it('with a million errors is rejected with one, and a short one with all', async () => {
       const { code, ...details } = await rejected(
         { items: { type: 'string' } },
