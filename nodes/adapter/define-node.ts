@@ -215,6 +215,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
         runId: instance.runId,
       });
 
+      const sendOwn = outlet((messages) => node.send(messages));
       const refusalPorts = { red, node, counters, log, origin };
       let refusals = new Refusals(refusalPorts, {});
 
@@ -242,16 +243,11 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
           closing: closing.signal,
           projectFolder: projectFolder(red),
           jsonata: jsonataOf(red, node),
-          send: outlet((messages) => node.send(messages)),
+          send: sendOwn,
           reject: (message, error) => {
-            refusals.giveUp(
-              message,
-              error,
-              outlet((messages) => node.send(messages)),
-              (failure) => {
-                if (failure !== undefined) node.error(failure, message);
-              },
-            );
+            refusals.giveUp(message, error, sendOwn, (failure) => {
+              if (failure !== undefined) node.error(failure, message);
+            });
           },
           status: (level, text) => {
             if (!closing.signal.aborted) status.set(level, text);
