@@ -2,6 +2,7 @@ import type { Static, TSchema } from 'typebox';
 import { Counters } from '../lib/counters.js';
 import { DeadLetters, type Origin } from '../lib/dead-letter.js';
 import { ConfigError, messageOf, type RejectedError } from '../lib/errors.js';
+import type { DeliveryTag, LateOutcome, Outcome } from '../lib/delivery/outcome.js';
 import type { JsonataEngine } from '../lib/jsonata.js';
 import type { Message } from '../lib/message.js';
 import { compileSettings, type SettingsSchema } from '../lib/settings.js';
@@ -27,13 +28,14 @@ export type Behaviour = object & BehaviourParts;
 
 interface BehaviourParts {
   /**
-   * Takes one message. Returning, or resolving, says that the node is done with it: for a sink, that it is stored.
+   * Takes one message. Returning, or resolving, says that the node is done with it. A sink says with it what became of
+   * the message; for a node that passes messages on there is nothing to say.
    *
    * @throws RejectedError when this message will never be taken: it leaves by the rejected output, where that is wired
    * @throws anything else: the message has failed. It goes to the dead letters that the node names (not for an
    *   UnavailableError, which says nothing against the message); where it names none, Catch nodes see it
    */
-  input?(message: Message, send: Send): void | Promise<void>;
+  input?(message: Message, send: Send): Outcome | void | Promise<Outcome | void>;
   /** Where a source stands in the order of starting and draining. */
   readonly stage?: 'device' | 'ingest';
   /** Begins. Called once the flows have started; for a device, once all ingests are `ready`. */
@@ -83,6 +85,8 @@ export interface NodeContext<Config, Credentials> {
    * rejected output; where that is not wired it goes to the node's dead letters; without them, Catch nodes get it.
    */
   readonly reject: (message: Message, error: RejectedError) => void;
+  /** Says what became of a message of which `input` said `spooled`, once it has left the spool. */
+  readonly drained: (delivery: DeliveryTag, outcome: LateOutcome) => void;
   readonly status: (level: StatusLevel, text: StatusText) => void;
   readonly log: Log;
   /**
@@ -249,6 +253,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
               if (failure !== undefined) node.error(failure, message);
             });
           },
+          drained: () => undefined,
           status: (level, text) => {
             if (!closing.signal.aborted) status.set(level, text);
           },
@@ -293,7 +298,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
             log('error', 'could not report a failed message', { error: messageOf(error), reason: messageOf(cause) });
           }
         };
-        let pending: void | Promise<void>;
+        let pending: Outcome | void | Promise<Outcome | void>;
         try {
           if (problem !== undefined) throw problem;
           pending = behaviour?.input?.(message, send);
@@ -301,7 +306,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
           refusals.giveUp(message, error, send, finish);
           return;
         }
-        if (pending === undefined) finish();
+        if (!(pending instanceof Promise)) finish();
         else
           pending.then(
             () => finish(),

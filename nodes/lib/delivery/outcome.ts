@@ -1,0 +1,16 @@
+/**
+ * What became of a message where a branch ends. `stored`: it is durable where it should be; `spooled`: it is durable on
+ * this machine's disk, on its way there; `dropped`: it was given up on purpose, with a counter and a reason.
+ */
+export type Outcome = 'stored' | 'spooled' | 'dropped';
+
+/** What becomes of what was spooled, when it leaves the spool. */
+export type LateOutcome = 'stored' | 'dead-lettered' | 'dropped';
+
+/** Which delivery a message belongs to, for what outlives the process: a record in a spool carries it. */
+export interface DeliveryTag {
+  /** A safe integer, unique in this instance, also over its restarts. */
+  readonly number: number;
+  /** The id of the node that the delivery came in by. */
+  readonly source: string;
+}
