@@ -14,6 +14,10 @@ function plugin(red: Red): void {
     response.json(instance.report());
   });
 
+  red.httpAdmin.get('/sluice/ledger', red.auth.needsPermission('sluice.read'), (_request, response) => {
+    response.json(instance.ledger());
+  });
+
   red.httpAdmin.get(
     '/sluice/node/:id/:view',
     red.auth.needsPermission('sluice.read'),

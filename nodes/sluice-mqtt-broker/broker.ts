@@ -16,7 +16,8 @@ export interface SubscriptionRequest {
   readonly group?: string | undefined;
   /** How many messages this subscriber takes before it has answered one: its share of receiveMaximum. */
   readonly window: number;
-  receive(publish: Publish): void;
+  receive(publish: Publish, answer: () => void): void;
+  lost?(): void;
   /** Now and at every change. `ok`: the broker has granted every filter. */
   onState(state: ConnectionState): void;
 }
@@ -259,7 +260,7 @@ export class MqttBroker implements Behaviour {
         });
       }
     }
-    for (const taker of takers) taker.receive(publish);
+    for (const taker of takers) taker.receive(publish, () => undefined);
   }
 
   async #unsubscribe(subscriber: Subscriber): Promise<void> {
