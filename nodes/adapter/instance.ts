@@ -79,6 +79,13 @@ export class Instance {
     return bus[KEY];
   }
 
+  /** The instance of a runtime that has loaded the palette, by its event bus. */
+  static running(events: Red['events']): Instance {
+    const instance = (events as typeof events & { [KEY]?: Instance })[KEY];
+    if (instance === undefined) throw new Error('expected a runtime with the palette of Sluice, got one without');
+    return instance;
+  }
+
   constructor(red: InstancePorts, name = process.env['SLUICE_NAME'] ?? '') {
     this.name = name === '' ? hostname() : name;
     const log: Log = (_level, sentence, fields = {}) => red.log.warn(logLine(sentence, fields));

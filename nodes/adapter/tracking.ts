@@ -296,7 +296,8 @@ export class Tracking {
     this.#forgetMessageId(trial);
     const { parent, failure, attempt, interrupted, followers, destination } = trial;
     for (const follower of followers) {
-      if (failure === undefined) follower.close(destination);
+      const { bucket, reason } = trial.fate;
+      if (failure === undefined) follower.close(reason, bucket === 'filtered' ? undefined : bucket, reason);
       else follower.fail({ ...failure, message: follower instanceof Trial ? follower.entered : failure.message });
     }
     if (failure === undefined) parent.close(destination);

@@ -1,4 +1,5 @@
 import { Branches, type Failure, type NextTurn } from '../lib/delivery/branches.js';
+import { type Fate, strongest } from '../lib/delivery/fate.js';
 import type { DeliveryTag, Outcome } from '../lib/delivery/outcome.js';
 import type { Message } from '../lib/message.js';
 import type { RedNode } from './red.js';
@@ -37,6 +38,7 @@ export class Trial extends Branches {
   /** Of the last thing that happened in it, in milliseconds of the monotonic clock. */
   lastMove: number;
   readonly #events: TrialEvents;
+  #fate: Fate = { bucket: 'filtered', reason: 'none' };
 
   constructor(
     turn: NextTurn,
@@ -53,6 +55,11 @@ export class Trial extends Branches {
     this.#events = events;
   }
 
+  /** What became of the message. */
+  get fate(): Fate {
+    return this.#fate;
+  }
+
   get tag(): DeliveryTag {
     return this.parent.tag;
   }
@@ -67,6 +74,9 @@ export class Trial extends Branches {
 
   note(by: string, outcome?: Outcome, reason?: string): void {
     this.parent.note(by, outcome, reason);
+    // For those that wait for it: what is spooled is durable, and only the delivery that it carries hears of it again.
+    const bucket = outcome === 'spooled' ? 'stored' : (outcome ?? 'filtered');
+    this.#fate = strongest(this.#fate, { bucket, reason: reason ?? by });
   }
 
   protected noteFailure(failure: Failure): void {
