@@ -9,11 +9,12 @@ function tab({ nodes }: Case, index: number): FlowNode[] {
   const place = { z: idOf(index, 'tab'), x: 1, y: 1 };
   const source = { id: 'source', type: 'probe-source', configVersion: 1, wires: [[nodes[0]?.id]] };
   const sinks = ['sink', 'sink2'].map((id) => ({ id, type: 'probe-sink', configVersion: 1, wires: [] }));
-  const local = [source, ...nodes, ...sinks].map((node) => ({
+  const local = [source, ...nodes, ...sinks].map((node: Record<string, unknown>) => ({
     ...node,
     ...place,
-    id: idOf(index, node.id),
-    wires: (node.wires as string[][]).map((wires) => wires.map((id) => idOf(index, id))),
+    id: idOf(index, String(node['id'])),
+    type: String(node['type']),
+    wires: (node['wires'] as string[][]).map((wires) => wires.map((id) => idOf(index, id))),
     ...(Array.isArray(node['scope']) && { scope: node['scope'].map((id: string) => idOf(index, id)) }),
   }));
   return [{ id: place.z, type: 'tab', label: `case ${index}` }, ...local];

@@ -1,13 +1,12 @@
 /** A real Node-RED with the palette as it is built, and the probes. It does what its parent's messages say. */
-/// <reference path="../../runtime/launcher/node-red.d.ts" />
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import RED from 'node-red';
 import type { Instance as InstanceClass } from '../../nodes/adapter/instance.js';
-import { begin, events, letGo } from './probes.js';
-import type { Reply, Request } from './runtime.js';
+import { type Arrival, begin, events, letGo } from './probes.js';
+import type { Reply, Request, Settled } from './runtime.js';
 
 type Flows = { setFlows(request: object): Promise<unknown> };
 
@@ -22,8 +21,8 @@ process.on('message', (request: Request) => {
     (error: unknown) => reply({ type: 'answer', id: request.id, error: String(error) }),
   );
 });
-events.on('arrived', (arrival) => reply({ type: 'arrived', arrival }));
-events.on('settled', (settled) => reply({ type: 'settled', settled }));
+events.on('arrived', (arrival: Arrival) => reply({ type: 'arrived', arrival }));
+events.on('settled', (settled: Settled) => reply({ type: 'settled', settled }));
 
 const server = createServer();
 RED.init(server, {
@@ -40,7 +39,7 @@ RED.init(server, {
   telemetry: { enabled: false, updateNotification: false },
   functionExternalModules: false,
 });
-const started = new Promise((resolve) => RED.runtime.events.once('flows:started', resolve));
+const started = new Promise((resolve) => void RED.runtime.events.once('flows:started', resolve));
 await RED.start();
 await started;
 reply({ type: 'started' });
@@ -49,7 +48,7 @@ async function handle(request: Request): Promise<unknown> {
   switch (request.type) {
     case 'deploy': {
       const { flows } = RED.runtime as unknown as { flows: Flows };
-      const deployed = new Promise((resolve) => RED.runtime.events.once('flows:started', resolve));
+      const deployed = new Promise((resolve) => void RED.runtime.events.once('flows:started', resolve));
       await flows.setFlows({ flows: { flows: request.flows }, deploymentType: request.deployment });
       await deployed;
       return undefined;
