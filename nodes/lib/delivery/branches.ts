@@ -16,21 +16,20 @@ export type Defer = (run: () => void) => void;
 /** The checks that are due in the next turn of the event loop: one timer for all of them. */
 export class NextTurn {
   readonly #defer: Defer;
-  #due: (() => void)[] = [];
+  readonly #runAll = (): void => {
+    const due = this.#due;
+    this.#due = [];
+    for (const branches of due) branches.check();
+  };
+  #due: Branches[] = [];
 
   constructor(defer: Defer) {
     this.#defer = defer;
   }
 
-  run(check: () => void): void {
-    this.#due.push(check);
-    if (this.#due.length === 1) this.#defer(() => this.#runAll());
-  }
-
-  #runAll(): void {
-    const due = this.#due;
-    this.#due = [];
-    for (const check of due) check();
+  check(branches: Branches): void {
+    this.#due.push(branches);
+    if (this.#due.length === 1) this.#defer(this.#runAll);
   }
 }
 
@@ -75,6 +74,14 @@ export abstract class Branches {
     this.#release();
   }
 
+  /** Ends them when still none is open. For `NextTurn`. */
+  check(): void {
+    this.#checking = false;
+    if (this.#open > 0 || this.#ended) return;
+    this.#ended = true;
+    this.end();
+  }
+
   /** A branch has failed, for good. */
   fail(failure: Failure): void {
     this.noteFailure(failure);
@@ -102,13 +109,6 @@ export abstract class Branches {
     this.#open--;
     if (this.#open > 0 || this.#checking) return;
     this.#checking = true;
-    this.#turn.run(this.#check);
+    this.#turn.check(this);
   }
-
-  readonly #check = (): void => {
-    this.#checking = false;
-    if (this.#open > 0 || this.#ended) return;
-    this.#ended = true;
-    this.end();
-  };
 }

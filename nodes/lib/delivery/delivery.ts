@@ -8,6 +8,9 @@ export interface DeliveryEvents {
   ended(delivery: Delivery, failures: readonly Failure[]): void;
 }
 
+const NONE: readonly Failure[] = [];
+const STORED: Fate = { bucket: 'stored', reason: 'sink' };
+
 /** One message that arrived at the edge of a flow and must be answered. */
 export class Delivery extends Branches {
   readonly tag: DeliveryTag;
@@ -16,8 +19,11 @@ export class Delivery extends Branches {
   /** Called once, when it is settled. Not for one that was abandoned. */
   readonly answer: () => void;
   readonly #events: DeliveryEvents;
-  readonly #failures: Failure[] = [];
-  #fate: Fate = { bucket: 'filtered', reason: 'none' };
+  #failures: Failure[] | undefined;
+  /** None while no branch has ended at a sink. */
+  #fate: Fate | undefined;
+  /** The type of the node that the last branch has ended at. */
+  #last = 'none';
   #spooled = 0;
   #abandoned = false;
 
@@ -31,7 +37,7 @@ export class Delivery extends Branches {
 
   /** What became of it, as far as it is known. A record in a spool may still change it. */
   get fate(): Fate {
-    return this.#fate;
+    return this.#fate ?? { bucket: 'filtered', reason: this.#last };
   }
 
   /** Of its branches, how many are in a spool. */
@@ -55,20 +61,20 @@ export class Delivery extends Branches {
   }
 
   decide(fate: Fate): void {
-    this.#fate = strongest(this.#fate, fate);
+    this.#fate = this.#fate === undefined ? fate : strongest(this.#fate, fate);
   }
 
   note(by: string, outcome?: Outcome, reason?: string): void {
-    if (outcome === 'spooled') this.#spooled++;
-    else if (outcome !== undefined) this.decide({ bucket: outcome, reason: reason ?? by });
-    else if (this.#fate.bucket === 'filtered') this.#fate = { bucket: 'filtered', reason: by };
+    if (outcome === undefined) this.#last = by;
+    else if (outcome === 'spooled') this.#spooled++;
+    else this.decide(outcome === 'stored' ? STORED : { bucket: outcome, reason: reason ?? by });
   }
 
   protected noteFailure(failure: Failure): void {
-    this.#failures.push(failure);
+    (this.#failures ??= []).push(failure);
   }
 
   protected end(): void {
-    this.#events.ended(this, this.#failures);
+    this.#events.ended(this, this.#failures ?? NONE);
   }
 }
