@@ -445,6 +445,7 @@ describe('mqtt-publish', () => {
         await flows.shows('publish', 'ok', /^1 published$/);
         flows.send('publish', { topic: 'to/3', payload });
         await flows.shows('publish', 'ok', /^2 published$/);
+        await gate.stop();
       });
 
       it('fails at once what is more than the queue, and after its time what waits, with the reason', async () => {
