@@ -31,7 +31,7 @@ export interface RedNode {
   readonly credentials?: Readonly<Record<string, unknown>>;
   on(event: 'input', handler: InputHandler): void;
   on(event: 'close', handler: (removed: boolean, done: () => void) => void): void;
-  send(messages: (Message | null)[]): void;
+  send: (messages: (Message | null)[]) => void;
   receive(message: Message): void;
   status(status: NodeStatus): void;
   log(text: string): void;

@@ -9,6 +9,7 @@ import { Handovers } from './handovers.js';
 import { completesOnReturn, listens } from './node-internals.js';
 import { isOurs } from './part.js';
 import type { CompleteEvent, LogEntry, ReceiveEvent, Red, RedNode, SendEvent } from './red.js';
+import { SwitchQueues } from './switch-queues.js';
 import { type Token, Trial } from './trial.js';
 
 export interface TrackingPorts {
@@ -54,6 +55,7 @@ export class Tracking {
   readonly #trials = new Set<Trial>();
   readonly #byMessageId = new Map<string, Trial[]>();
   readonly #handovers = new Handovers();
+  readonly #switches = new SwitchQueues((token) => this.#complete(token, undefined));
   readonly #onLog = { emit: (_event: string, entry: LogEntry) => this.#logged(entry) };
   #erring: Erring | undefined;
   #active = false;
@@ -182,7 +184,10 @@ export class Tracking {
     }
     if (node.type === 'catch') this.#caught(event.msg);
     const token = this.#find(event.msg, node, false) ?? this.#unannounced(event);
-    if (token !== undefined) token.taken = true;
+    if (token !== undefined) {
+      token.taken = true;
+      if (SwitchQueues.has(node)) this.#switches.add(event.msg, token);
+    }
     this.#context.enterWith(token);
   }
 
@@ -194,8 +199,8 @@ export class Tracking {
     if (listening && !completesOnReturn(node)) return;
     const token = this.#find(event.msg, node, true);
     if (token === undefined) return;
-    if (listening) this.#complete(token, undefined);
-    else this.#interrupt(token);
+    if (!listening) this.#interrupt(token);
+    else if (!SwitchQueues.has(node)) this.#complete(token, undefined);
   }
 
   #onComplete({ msg, error, node: { node } }: CompleteEvent): void {
@@ -235,18 +240,24 @@ export class Tracking {
       this.#erring.handled = true;
       return;
     }
-    const token = this.#context.getStore();
+    const token = typeof source?.id === 'string' ? this.#tokenAt(source.id) : undefined;
     // `node.error` with a message: it may complete all the same, and may not.
-    if (token !== undefined && token.node.id === source?.id) this.#completeSoon(token, undefined);
+    if (token !== undefined) this.#completeSoon(token, undefined);
   }
 
   /** A node has logged an error that no Catch node took, and has perhaps thrown. */
   #logged({ level, id, msg }: LogEntry): void {
     if (level !== ERROR || id === undefined) return;
-    const token = this.#context.getStore();
-    if (token === undefined || token.node.id !== id || !token.trial.tokens.has(token)) return;
+    const token = this.#tokenAt(id);
+    if (token === undefined) return;
     token.trial.failure ??= this.#failureOf(token, msg);
     this.#completeSoon(token, msg);
+  }
+
+  /** What a node is working at, as far as it can be known. */
+  #tokenAt(id: string): Token | undefined {
+    const token = this.#switches.head(id) ?? this.#context.getStore();
+    return token?.node.id === id && token.trial.tokens.has(token) ? token : undefined;
   }
 
   #completeSoon(token: Token, error: unknown): void {
@@ -346,7 +357,9 @@ export class Tracking {
     setTimeout(() => {
       for (const trial of this.#trials) {
         for (const token of trial.tokens) {
-          if (this.#ports.red.nodes.getNode(token.node.id) !== token.node) this.#interrupt(token);
+          if (this.#ports.red.nodes.getNode(token.node.id) === token.node) continue;
+          this.#switches.forget(token.node);
+          this.#interrupt(token);
         }
       }
     }, CLOSED_GRACE_MS).unref();
