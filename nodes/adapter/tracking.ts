@@ -104,7 +104,7 @@ export class Tracking {
   /** A message is about to be delivered to a node that is not ours. */
   beforeDelivery({ msg, destination }: SendEvent, branches: Branches): void {
     if (!this.#active) this.#activate();
-    const trial = branches instanceof Trial ? branches : this.#begin(branches, msg, destination.id, 1);
+    const trial = branches instanceof Trial ? branches : this.#enter(branches, msg, destination.id);
     this.#issue(trial, msg, destination.node);
   }
 
@@ -144,6 +144,13 @@ export class Tracking {
     this.#ports.red.log.removeHandler(this.#onLog);
   }
 
+  /** A message leaves our nodes. */
+  #enter(parent: Branches, message: Message, destination: string): Trial {
+    parent.add();
+    return this.#begin(parent, message, destination, 1);
+  }
+
+  /** An attempt at a branch, which is open already. */
   #begin(parent: Branches, message: Message, destination: string, attempt: number): Trial {
     // Nodes change the message that they are given: another attempt needs it as it came.
     const entered = this.#ports.red.util.cloneMessage(message);
@@ -153,7 +160,6 @@ export class Tracking {
       { entered, destination, attempt, at: performance.now() },
       { ended: (ended) => this.#ended(ended) },
     );
-    if (attempt === 1) parent.add();
     this.#trials.add(trial);
     carry(message, trial);
     const id = message._msgid;
@@ -228,7 +234,7 @@ export class Tracking {
   #unannounced({ msg, destination }: ReceiveEvent): Token | undefined {
     const branches = openOf(branchesOf(msg)) ?? this.#openByMessageId(msg) ?? openOf(this.#context.getStore()?.trial);
     if (branches === undefined) return undefined;
-    const trial = branches instanceof Trial ? branches : this.#begin(branches, msg, destination.id, 1);
+    const trial = branches instanceof Trial ? branches : this.#enter(branches, msg, destination.id);
     carry(msg, trial);
     return this.#issue(trial, msg, destination.node);
   }

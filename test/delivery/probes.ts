@@ -6,11 +6,13 @@ import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import Type, { type Static } from 'typebox';
 import type * as Adapter from '../../nodes/adapter/define-node.js';
+import type * as Errors from '../../nodes/lib/errors.js';
 import type { Delivery } from '../../nodes/lib/delivery/delivery.js';
 import type { Outcome } from '../../nodes/lib/delivery/outcome.js';
 import type { Message } from '../../nodes/lib/message.js';
 
 const dist = join(import.meta.dirname, '../../dist');
+const { UnavailableError } = (await import(join(dist, 'lib/errors.js'))) as typeof Errors;
 const { defineNode } = (await import(join(dist, 'adapter/define-node.js'))) as typeof Adapter;
 
 /** What the probes tell: `arrived`, `settled`. */
@@ -81,6 +83,7 @@ export function letGo(sink: string | undefined, error: string | undefined): void
   for (const entry of kept.splice(0)) {
     if (sink !== undefined && entry.sink !== sink) kept.push(entry);
     else if (error === undefined) entry.letGo.resolve('stored');
+    else if (error === 'unavailable') entry.letGo.reject(new UnavailableError('away', { code: 'away' }));
     else entry.letGo.reject(new Error(error));
   }
 }
