@@ -83,8 +83,12 @@ export interface NodeContext<Config, Credentials> {
   /**
    * Says of a message that this node is the source of that it will never be taken: it is counted and leaves by the
    * rejected output; where that is not wired it goes to the node's dead letters; without them, Catch nodes get it.
+   *
+   * @returns whether an output or the dead letters have taken it: whether there is a Catch node is not known
    */
-  readonly reject: (message: Message, error: RejectedError) => void;
+  readonly reject: (message: Message, error: RejectedError) => Promise<boolean>;
+  /** Says of a delivery that an earlier run has left so many records of it in the spool; `drained` is called for each. */
+  readonly foundSpooled: (delivery: DeliveryTag & { readonly records: number }) => void;
   /** Says what became of a message of which `input` said `spooled`, once it has left the spool. */
   readonly drained: (delivery: DeliveryTag, outcome: LateOutcome) => void;
   readonly status: (level: StatusLevel, text: StatusText) => void;
@@ -248,11 +252,14 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
           projectFolder: projectFolder(red),
           jsonata: jsonataOf(red, node),
           send: sendOwn,
-          reject: (message, error) => {
-            refusals.giveUp(message, error, sendOwn, (failure) => {
-              if (failure !== undefined) node.error(failure, message);
-            });
-          },
+          reject: (message, error) =>
+            new Promise((resolve) => {
+              refusals.giveUp(message, error, sendOwn, (failure) => {
+                if (failure !== undefined) node.error(failure, message);
+                resolve(failure === undefined);
+              });
+            }),
+          foundSpooled: () => undefined,
           drained: () => undefined,
           status: (level, text) => {
             if (!closing.signal.aborted) status.set(level, text);

@@ -61,7 +61,7 @@ export class MqttIngest implements Behaviour {
     } catch (error) {
       if (!(error instanceof RejectedError)) throw error;
       message.identity ??= uuidv7(receivedAt);
-      this.#context.reject(message, error);
+      void this.#context.reject(message, error);
     }
     this.#showStatus();
   }
