@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { queueFields } from '../adapter/fields.js';
+import { queueFields, spoolFields } from '../adapter/fields.js';
 import type { PaletteEntry } from '../adapter/palette.js';
 import { deadLetters } from '../dead-letter-queue/config.js';
 
@@ -133,6 +133,7 @@ export const config = Type.Object({
     maximum: 86_400,
     ui: { icon: 'fa-clock-o', unit: 's' },
   }),
+  ...spoolFields('the broker'),
   deadLetters,
 });
 

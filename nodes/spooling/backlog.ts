@@ -72,6 +72,9 @@ export class Backlog {
   #serverBack = Promise.withResolvers<void>();
   /** While the last of it is being written: who came meanwhile waits for that, and not behind it on the disk. */
   #caughtUp: PromiseWithResolvers<void> | undefined;
+  /** Records that were stored without being read, and are about to be removed. */
+  #settled: Gone[] = [];
+  #settling = Promise.resolve();
   #problem: UnavailableError | undefined;
 
   /** @returns undefined where Node-RED has no user folder, as in some tests */
@@ -126,15 +129,17 @@ export class Backlog {
    * Resolves when the record is durable on disk. Records keep the order of the calls.
    *
    * @param after - what is to end before
+   * @returns its `seq`
    * @throws UnavailableError `spool-full` and the others of `Spool`
    */
-  async append(record: NewRecord, after?: Promise<void>): Promise<void> {
+  async append(record: NewRecord, after?: Promise<void>): Promise<number> {
     this.#appending++;
     try {
       await after;
       const spool = this.#spool ?? (await this.#open());
-      await spool.append(record);
+      const seq = await spool.append(record);
       this.#context.counters.add('spooled');
+      return seq ?? NaN; // no identities are remembered
     } catch (error) {
       if (error instanceof UnavailableError) this.#context.counters.add('refused', 1, error.code);
       throw error;
@@ -143,6 +148,23 @@ export class Backlog {
       this.#appended.resolve();
       this.#ports.changed();
     }
+  }
+
+  /** A record has been stored by other means; those of one turn of the event loop are removed together. */
+  settle(record: Gone): void {
+    if (this.#settled.push(record) > 1) return;
+    this.#settling = Promise.resolve().then(async () => {
+      const records = this.#settled.splice(0);
+      if (this.#spool === undefined) return;
+      await this.#remove(
+        this.#spool,
+        records.map(({ seq }) => seq),
+      );
+      this.#context.counters.add('drained', records.length);
+      for (const { delivery } of records) if (delivery !== undefined) this.#context.drained(delivery, 'stored');
+      this.#appended.resolve(); // for whoever waits to see what is left
+      this.#ports.changed();
+    });
   }
 
   /** The server takes writes again: no reason to wait for the next attempt. */
@@ -198,44 +220,39 @@ export class Backlog {
 
   async #drain(spool: Spool): Promise<void> {
     for (let attempt = 0; !this.#stopped;) {
+      await this.#settling;
       if (spool.counts.records === 0) {
         this.#appended = Promise.withResolvers<void>();
         await Promise.race([this.#appended.promise, this.#stopping.promise]);
         continue;
       }
-      try {
-        const page = await spool.read(0, this.#ports.page);
-        if (page.length === spool.counts.records && this.#appending === 0) {
-          this.#caughtUp = Promise.withResolvers<void>();
-        }
-        await this.#drainPage(spool, page);
-        this.#problem = undefined;
-        attempt = 0;
-      } catch (error) {
-        this.#reportProblem(error);
-        await atMost(backoffDelay(attempt++, RETRY), this.#stopping.promise);
-      } finally {
-        this.#letIn();
-        this.#ports.changed();
-      }
-    }
-  }
-
-  async #drainPage(spool: Spool, page: readonly SpoolRecord[]): Promise<void> {
-    let open = page;
-    for (let attempt = 0; ; attempt++) {
       this.#serverBack = Promise.withResolvers<void>();
-      const again = await this.#writeOnce(spool, open);
-      if (again.length === 0) return;
-      open = again;
+      const all = await this.#drainPage(spool);
       this.#letIn();
-      await atMost(backoffDelay(attempt, RETRY), this.#serverBack.promise, this.#stopping.promise);
-      if (this.#stopped) return;
+      this.#ports.changed();
+      if (all) attempt = 0;
+      else await atMost(backoffDelay(attempt++, RETRY), this.#serverBack.promise, this.#stopping.promise);
     }
   }
 
-  /** @returns what is to be tried again */
-  async #writeOnce(spool: Spool, records: readonly SpoolRecord[]): Promise<SpoolRecord[]> {
+  /** @returns whether there is no reason to wait before the next */
+  async #drainPage(spool: Spool): Promise<boolean> {
+    try {
+      const page = await spool.read(0, this.#ports.page);
+      if (page.length === spool.counts.records && this.#appending === 0) {
+        this.#caughtUp = Promise.withResolvers<void>();
+      }
+      const all = await this.#writeOnce(spool, page);
+      this.#problem = undefined;
+      return all;
+    } catch (error) {
+      this.#reportProblem(error);
+      return false;
+    }
+  }
+
+  /** @returns whether none is to be tried again */
+  async #writeOnce(spool: Spool, records: readonly SpoolRecord[]): Promise<boolean> {
     const failures = await this.#ports.write(records);
     const done = new Map<SpoolRecord, LateOutcome>();
     for (const [index, record] of records.entries()) {
@@ -250,8 +267,7 @@ export class Backlog {
       if (outcome === 'stored') this.#context.counters.add('drained');
       if (delivery !== undefined) this.#context.drained(delivery, outcome);
     }
-    this.#ports.changed();
-    return records.filter((record) => !done.has(record));
+    return done.size === records.length;
   }
 
   async #outcomeOf(record: SpoolRecord, failure: NotStored | undefined): Promise<LateOutcome | undefined> {
@@ -301,6 +317,7 @@ export class Backlog {
   }
 
   #reportProblem(error: unknown): void {
+    if (this.#stopped) return; // what was not removed is written again
     const problem =
       error instanceof UnavailableError
         ? error
