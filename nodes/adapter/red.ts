@@ -65,6 +65,7 @@ export interface Red {
     getNode(id: string): RedNode | null | undefined;
   };
   readonly events: EventEmitter;
+  readonly log: { warn(text: string): void };
   readonly settings: {
     /** Only a test's runtime has none. */
     readonly userDir?: string;

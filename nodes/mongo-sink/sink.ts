@@ -200,7 +200,7 @@ export class MongoSink implements Behaviour {
       this.#backlog
         .turn()
         .then(
-          (turn) => (turn === 'behind' ? this.#spool(entry) : this.#offer(entry)),
+          (turn) => (turn === 'behind' && !entry.spooling ? this.#spool(entry) : this.#offer(entry)),
           (error: unknown) => this.#reject(entry, error),
         )
         .finally(() => this.#inLine--);
@@ -208,6 +208,7 @@ export class MongoSink implements Behaviour {
   }
 
   #offer(entry: Entry): void {
+    if (entry.spooling) return; // the node closes
     if (this.#spools && (this.#context.config.spool === 'always' || this.#isDown)) this.#spool(entry);
     else if (this.#batcher.offer(entry, entry.bytes, entry.collection)) return;
     // A server that is too slow is no better than one that is away; but what is in the queue comes first.
