@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { batchClock } from '../adapter/batch-clock.js';
 import type { NodeContext } from '../adapter/define-node.js';
-import { atMost } from '../adapter/waiting.js';
+import { atMost, pause } from '../adapter/waiting.js';
 import { backoffDelay } from '../lib/backoff.js';
 import type { LateOutcome } from '../lib/delivery/outcome.js';
 import { messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
@@ -61,13 +61,13 @@ export class Backlog {
   readonly #ports: BacklogPorts;
   readonly #file: string;
   readonly #lastResort: LastResort;
-  readonly #stopping = Promise.withResolvers<void>();
-  #stopped = false;
+  readonly #stopping = new AbortController();
   #spool: Spool | undefined;
   #opening: Promise<Spool> | undefined;
   #draining = Promise.resolve();
   /** Records on their way to the disk. */
   #appending = 0;
+  /** Made anew for each wait: what waits on a promise that never ends is never let go of. */
   #appended = Promise.withResolvers<void>();
   #serverBack = Promise.withResolvers<void>();
   /** While the last of it is being written: who came meanwhile waits for that, and not behind it on the disk. */
@@ -117,7 +117,7 @@ export class Backlog {
    * @throws UnavailableError when what is there cannot be opened
    */
   async turn(): Promise<'behind' | 'direct'> {
-    while (this.#spool === undefined && this.#opening !== undefined && !this.#stopped) {
+    while (this.#spool === undefined && this.#opening !== undefined && !this.#stopping.signal.aborted) {
       if (this.#problem !== undefined) throw this.#problem;
       await this.#opening.catch(() => undefined); // the problem says it
     }
@@ -174,9 +174,10 @@ export class Backlog {
 
   /** Goes on with the page that is being written, for a moment, and lets go of the file; what is in it stays. */
   async close(): Promise<void> {
-    this.#stopped = true;
-    this.#stopping.resolve();
-    this.#caughtUp?.resolve();
+    this.#stopping.abort();
+    this.#appended.resolve();
+    this.#serverBack.resolve();
+    this.#letIn();
     const spool = this.#spool ?? (await this.#opening?.catch(() => undefined));
     await atMost(CLOSE_LIMIT_MS, this.#draining);
     await spool?.close();
@@ -208,22 +209,23 @@ export class Backlog {
 
   /** The node's predecessor, or another process, may still have it. */
   async #openEarlier(): Promise<void> {
-    for (let attempt = 0; this.#spool === undefined && !this.#stopped; attempt++) {
+    for (let attempt = 0; this.#spool === undefined && !this.#stopping.signal.aborted; attempt++) {
       try {
         await this.#open();
       } catch (error) {
         this.#reportProblem(error);
-        await atMost(backoffDelay(attempt, RETRY), this.#stopping.promise);
+        await pause(attempt, RETRY, this.#stopping.signal);
       }
     }
   }
 
   async #drain(spool: Spool): Promise<void> {
-    for (let attempt = 0; !this.#stopped;) {
+    for (let attempt = 0; ;) {
       await this.#settling;
+      if (this.#stopping.signal.aborted) return;
       if (spool.counts.records === 0) {
         this.#appended = Promise.withResolvers<void>();
-        await Promise.race([this.#appended.promise, this.#stopping.promise]);
+        await this.#appended.promise;
         continue;
       }
       this.#serverBack = Promise.withResolvers<void>();
@@ -231,7 +233,7 @@ export class Backlog {
       this.#letIn();
       this.#ports.changed();
       if (all) attempt = 0;
-      else await atMost(backoffDelay(attempt++, RETRY), this.#serverBack.promise, this.#stopping.promise);
+      else await atMost(backoffDelay(attempt++, RETRY), this.#serverBack.promise);
     }
   }
 
@@ -284,13 +286,13 @@ export class Backlog {
 
   /** Until it is done: what is stored must not be written again. */
   async #remove(spool: Spool, seqs: readonly number[]): Promise<void> {
-    for (let attempt = 0; !this.#stopped || attempt === 0; attempt++) {
+    for (let attempt = 0; !this.#stopping.signal.aborted || attempt === 0; attempt++) {
       try {
         await spool.remove(seqs);
         return;
       } catch (error) {
         this.#reportProblem(error);
-        await atMost(backoffDelay(attempt, RETRY), this.#stopping.promise);
+        await pause(attempt, RETRY, this.#stopping.signal);
       }
     }
   }
@@ -317,7 +319,7 @@ export class Backlog {
   }
 
   #reportProblem(error: unknown): void {
-    if (this.#stopped) return; // what was not removed is written again
+    if (this.#stopping.signal.aborted) return; // what was not removed is written again
     const problem =
       error instanceof UnavailableError
         ? error

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Decimal128, Double, Int32, Long, MongoClient, Timestamp, type Collection } from 'mongodb';
+import { batchClock } from '../../nodes/adapter/batch-clock.js';
 import { CARRIED } from '../../nodes/lib/delivery/carried.js';
 import type { DeadLetter } from '../../nodes/lib/dead-letter.js';
 import type { Message } from '../../nodes/lib/message.js';
+import { Spool } from '../../nodes/lib/spool/spool.js';
 import { useMongoSink } from '../mongo-sink.js';
 import { mongoServers } from '../servers/mongo.js';
 import { startScriptedMongo } from '../servers/scripted-mongo.js';
@@ -138,6 +140,31 @@ for (const { name, start } of mongoServers) {
       await gate.open();
       await count('drained', 50);
       assert.deepEqual(new Set(await values()), new Set(range(50)));
+    });
+
+    it('says that another has the file, and goes on when it is free', async () => {
+      await load();
+      await gate.shut();
+      const answered = sink.messages('stored', 5);
+      send(0, 5);
+      await answered;
+      await sink.unload();
+      await gate.open();
+      const other = await Spool.open({
+        file: file(),
+        maxBytes: 1e6,
+        whenFull: 'block',
+        rememberIdentities: 0,
+        clock: batchClock(),
+        dropped: () => undefined,
+        damaged: () => undefined,
+      });
+      await load();
+      assert.equal((await sink.statusLike(/^expected a spool that no other process has open/)).fill, 'red');
+      assert.match(sink.complaint(/^the spool cannot be used/) ?? '', /sink\.sqlite, which one has$/);
+      await other.close();
+      await count('drained', 5);
+      await sink.statusLike(/^5 stored$/);
     });
 
     it('takes on closing what the database has not taken', async () => {

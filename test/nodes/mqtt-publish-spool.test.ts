@@ -168,6 +168,29 @@ describe("mqtt-publish's spool", () => {
         assert.deepEqual([record?.delivery, record?.identity], [{ number: 4, source: 'in' }, 'a:1']);
       });
 
+      it('counts the time of a message down in memory too', async () => {
+        const receiver = await flows.client(server().url);
+        await receiver.subscribe('spool/#');
+        await load({ spool: 'off' });
+        await flows.shows('publish', 'ok');
+        await gate.shut();
+        await flows.shows('publish', 'error');
+        const start = performance.now();
+        for (const messageExpiryInterval of [1, 100]) {
+          flows.send('publish', { topic: 'spool/7', payload: messageExpiryInterval, messageExpiryInterval });
+        }
+        await until(
+          () => performance.now() - start,
+          (waited) => waited > 1_000,
+        );
+        await gate.open();
+        const [packet] = await receiver.received();
+        assert.equal(packet?.payload.toString(), '100');
+        assert.ok((packet.properties?.messageExpiryInterval ?? 100) < 100);
+        await flows.shows('publish', 'ok', /^1 published$/);
+        assert.equal(flows.counters('publish')['dropped{expired}'], 1);
+      });
+
       it('keeps nothing on disk when it is off', async () => {
         await load({ spool: 'off' });
         await flows.shows('publish', 'ok');
