@@ -120,6 +120,7 @@ export class MongoSink implements Behaviour {
     });
     this.#forget = store.onState(({ kind }) => {
       if (kind === 'connected') this.#backlog?.serverIsBack();
+      else if (kind === 'unavailable' && this.#spools && !this.#ordered) this.#spoolOpen();
       this.#show();
     });
     this.#show();
@@ -153,11 +154,11 @@ export class MongoSink implements Behaviour {
     else if (!this.#isDown) await atMost(FLUSH_LIMIT_MS - SPOOL_LIMIT_MS, this.#batcher.drain());
     this.#forget();
     this.#givingUp.abort();
-    this.#batcher.clear();
     if (this.#spools) {
-      for (const entry of this.#open) if (!entry.spooling) this.#spool(entry);
+      this.#spoolOpen();
       await atMost(SPOOL_LIMIT_MS, Promise.allSettled([...this.#open].map(({ settled }) => settled.promise)));
     }
+    this.#batcher.clear();
     await this.#backlog?.close();
     if (this.#open.size === 0) return;
     this.#context.log('error', 'closed with messages that the server did not take', { messages: this.#open.size });
@@ -227,6 +228,15 @@ export class MongoSink implements Behaviour {
     this.#context.counters.add('refused', 1, 'queue-full');
     const sentence = `expected at most ${maxQueue} waiting messages of ${maxQueueBytes} bytes together, got one more`;
     this.#reject(entry, new UnavailableError(sentence, { code: 'queue-full' }));
+  }
+
+  /**
+   * Also what is being written: an answer that does not come can take as long as the connection allows. Where it was written
+   * after all, its record finds it there, by its `_id`; so not for an update, which could be done twice.
+   */
+  #spoolOpen(): void {
+    this.#batcher.clear();
+    for (const entry of this.#open) if (!entry.spooling) this.#spool(entry);
   }
 
   /** @param first - it was in the batch that failed, and is before all that is still under way */

@@ -19,6 +19,8 @@ export interface WriteStore extends LookUp {
 export interface Write extends Conditional {
   readonly operation: AnyBulkWriteOperation;
   readonly collection: string;
+  /** It is on its way to the disk, and counts when its record is stored. */
+  readonly spooling?: boolean;
 }
 
 interface WriterParts {
@@ -63,12 +65,12 @@ export class Writer {
         : await findOutdated(store, collection, writes, refused);
     const inserts = config.operation === 'insert';
     const notStored = new Map([...failures].filter(([, failure]) => !(inserts && isDuplicateId(failure))));
-    const counts = {
-      stored: writes.length - notStored.size,
-      duplicate: failures.size - notStored.size,
-      outdated: outdated.size,
-    };
-    for (const [name, count] of Object.entries(counts)) if (count > 0) counters.add(name, count);
+    for (const [index, { spooling }] of writes.entries()) {
+      if (spooling === true || notStored.has(index)) continue;
+      counters.add('stored');
+      if (failures.has(index)) counters.add('duplicate');
+      if (outdated.has(index)) counters.add('outdated');
+    }
     return notStored;
   }
 }
