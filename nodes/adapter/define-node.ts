@@ -93,10 +93,14 @@ export interface NodeContext<Config, Credentials> {
   readonly deliveries: SourceDeliveries;
   /**
    * Says of a message that this node is the source of that it will never be taken: it is counted and leaves by the
-   * rejected output; where that is not wired it goes to the node's dead letters. It closes the branch that the delivery
-   * was begun with.
+   * rejected output; where that is not wired it goes to the node's dead letters, or those of the user folder. It closes the
+   * branch that the delivery was begun with.
+   *
+   * @returns what has become of it, when that is durable
    */
-  readonly reject: (message: Message, error: RejectedError) => void;
+  readonly reject: (message: Message, error: RejectedError) => Promise<'dead-lettered' | 'dropped'>;
+  /** Says of a delivery that an earlier run has left so many records of it in the spool; `drained` is called for each. */
+  readonly foundSpooled: (delivery: DeliveryTag & { readonly records: number }) => void;
   /** Says what became of a message of which `input` said `spooled`, once it has left the spool. */
   readonly drained: (delivery: DeliveryTag, outcome: LateOutcome) => void;
   readonly status: (level: StatusLevel, text: StatusText) => void;
@@ -252,6 +256,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
           send: sendOwn,
           deliveries: instance.deliveries.of(node.id),
           reject: (message, error) => rejectOwn(message, error),
+          foundSpooled: (delivery) => deliveries.foundSpooled(node.id, delivery),
           drained: (tag, outcome) => deliveries.ledger(tag.source).drained(tag.number, outcome, type),
           status: (level, text) => {
             if (!closing.signal.aborted) status.set(level, text);
@@ -267,21 +272,27 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
         node.error(`${type} "${name}" ${problem.message}`);
       }
 
-      const rejectOwn = (message: Message, error: RejectedError): void => {
-        const branches = branchesOf(message);
-        refusals.giveUp(message, error, sendOwn, ({ buried, failure }) => {
-          if (failure === undefined) {
-            branches?.close(type, buried === undefined ? undefined : 'dead-lettered', buried);
-          } else if (
-            branches === undefined ||
-            deliveries.tracking.reporting(node.id, () => node.error(failure, message))
-          ) {
-            branches?.close(type);
-          } else {
-            branches.fail({ message, error: failure, origin: origin() });
-          }
+      const rejectOwn = (message: Message, error: RejectedError): Promise<'dead-lettered' | 'dropped'> =>
+        new Promise((resolve) => {
+          const branches = branchesOf(message);
+          refusals.giveUp(message, error, sendOwn, ({ buried, failure }) => {
+            if (failure === undefined) {
+              branches?.close(type, buried === undefined ? undefined : 'dead-lettered', buried);
+            } else if (deliveries.tracking.reporting(node.id, () => node.error(failure, message))) {
+              branches?.close(type);
+            } else if (branches === undefined) {
+              // What has left a spool belongs to nothing any more.
+              void deliveries.bury(node.id, { message, error: failure, origin: origin() }).then((outcome) => {
+                counters.add(outcome, 1, error.code);
+                resolve(outcome);
+              });
+              return;
+            } else {
+              branches.fail({ message, error: failure, origin: origin() });
+            }
+            resolve('dead-lettered');
+          });
         });
-      };
       const input = new NodeInput({ ...sender, counters, log, deliveries, refusals, behaviour, problem });
 
       setPart(node, { behaviour, users });

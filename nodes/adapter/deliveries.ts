@@ -1,4 +1,4 @@
-import { NextTurn, type Branches } from '../lib/delivery/branches.js';
+import { type Branches, type Failure, NextTurn } from '../lib/delivery/branches.js';
 import { branchesOf, carry } from '../lib/delivery/carried.js';
 import type { Delivery } from '../lib/delivery/delivery.js';
 import { Ledger } from '../lib/delivery/ledger.js';
@@ -93,7 +93,10 @@ export class Deliveries {
   /** What is to be done when the flows have started again. */
   #later: (() => void)[] = [];
   /** Above all numbers of earlier processes, unless they began 4,194,304 deliveries a second. */
-  #number = Math.floor(Date.now() / 1_000) * 2 ** 22;
+  readonly #first = Math.floor(Date.now() / 1_000) * 2 ** 22;
+  #number = this.#first;
+  /** By node and source, the last delivery of an earlier run that was found in the node's spool. */
+  readonly #found = new Map<string, number>();
 
   constructor(ports: DeliveryPorts) {
     this.#ports = ports;
@@ -121,8 +124,7 @@ export class Deliveries {
       ledger = new Ledger(source, {
         turn: this.turn,
         nextNumber: () => ++this.#number,
-        bury: (failure) =>
-          bury(() => this.#sources.get(source)?.letters ?? this.#ports.lastResort, failure, this.#ports.log),
+        bury: (failure) => this.bury(source, failure),
       });
       this.ledgers.set(source, ledger);
     }
@@ -132,6 +134,24 @@ export class Deliveries {
   /** What holds for what comes in by a source, from now on. */
   configure(source: string, settings: SourceSettings): void {
     this.#sources.set(source, settings);
+  }
+
+  /** Makes a dead letter: where the source keeps them, else in the user folder. */
+  bury(source: string, failure: Failure): Promise<'dead-lettered' | 'dropped'> {
+    return bury(() => this.#sources.get(source)?.letters ?? this.#ports.lastResort, failure, this.#ports.log);
+  }
+
+  /**
+   * Counts what an earlier run has left in the spool of a node; once, however often the node is deployed.
+   *
+   * @param delivery - those of one source come in the order of their numbers
+   */
+  foundSpooled(node: string, { number, source, records }: DeliveryTag & { readonly records: number }): void {
+    if (number >= this.#first) return; // of this run: they have been counted
+    const key = `${node} ${source}`;
+    if (number <= (this.#found.get(key) ?? 0)) return;
+    this.#found.set(key, number);
+    this.ledger(source).restore(number, records);
   }
 
   /** Sends a message as a delivery of its own, which nobody waits for the answer of. */

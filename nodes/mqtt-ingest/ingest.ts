@@ -88,7 +88,7 @@ export class MqttIngest implements Behaviour {
     } catch (error) {
       if (!(error instanceof RejectedError)) throw error;
       message.identity ??= uuidv7(receivedAt);
-      this.#context.reject(message, error);
+      void this.#context.reject(message, error);
       this.#showStatus();
       return;
     }

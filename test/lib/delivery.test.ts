@@ -175,8 +175,8 @@ describe('the ledger', () => {
       nextNumber: () => 10,
       bury: () => Promise.resolve('dead-lettered'),
     });
-    for (const number of [1, 2, 3]) ledger.restore(number);
-    ledger.restore(2); // in a second spool
+    for (const number of [1, 2, 3]) ledger.restore(number, 1);
+    ledger.restore(2, 1); // in a second spool
     assert.deepEqual([ledger.report().spooledAtStart, ledger.report().spooled], [3, 3]);
     ledger.drained(2, 'stored', 'sink');
     assert.equal(ledger.report().spooled, 3);

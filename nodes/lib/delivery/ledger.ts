@@ -106,16 +106,16 @@ export class Ledger {
     this.#tellWhenEmpty();
   }
 
-  /** A record of a delivery that an earlier run has left in a spool. */
-  restore(number: number): void {
+  /** Records of a delivery that an earlier run has left in a spool. */
+  restore(number: number, records: number): void {
     const rest = this.#rests.get(number);
     if (rest !== undefined) {
-      rest.records++;
+      rest.records += records;
       return;
     }
     this.#spooledAtStart++;
     this.#spooled++;
-    this.#rests.set(number, { records: 1, fate: { bucket: 'filtered', reason: 'none' }, counted: true });
+    this.#rests.set(number, { records, fate: { bucket: 'filtered', reason: 'none' }, counted: true });
   }
 
   /** A record of a delivery has left a spool. */
