@@ -61,6 +61,7 @@ export class Instance {
   readonly deliveries: Deliveries;
   readonly #started = new WeakSet<RunningNode>();
   #flowRevision = '';
+  #userDir: string | undefined;
   #draining = false;
 
   /** The instance that this Node-RED runtime is. It hangs on the runtime's own event bus: one, however the palette was loaded. */
@@ -76,6 +77,8 @@ export class Instance {
       });
       red.events.on('flows:started', () => instance.#start());
     }
+    // Node-RED gives each module of a package an API object of its own.
+    bus[KEY].#userDir = red.settings.userDir;
     return bus[KEY];
   }
 
@@ -95,7 +98,7 @@ export class Instance {
       log,
       ourTypes: this.types,
       nodes: () => this.nodes.values(),
-      lastResort: new LastResort(() => red.settings.userDir ?? '.', writer, log),
+      lastResort: new LastResort(() => this.#userDir ?? '.', writer, log),
       origin: (node) => this.originOf(node),
     });
   }
