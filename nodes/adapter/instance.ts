@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Counters } from '../lib/counters.js';
-import type { Behaviour } from './define-node.js';
+import type { Behaviour, IsFailed } from './define-node.js';
 import type { Red } from './red.js';
 import type { StatusLine } from './status.js';
 
@@ -13,6 +13,8 @@ export interface RunningNode {
   readonly type: string;
   readonly name: string;
   readonly behaviour: Behaviour;
+  /** Whether its settings are wrong, so that it does nothing. */
+  readonly failed: boolean;
   readonly counters: Counters;
   readonly status: StatusLine;
   /** Aborted when the node closes. */
@@ -119,6 +121,8 @@ export class Instance {
     };
     for (const node of fresh) this.#started.add(node);
     for (const node of fresh.filter(({ behaviour }) => behaviour.stage !== 'device')) begin(node);
+    const isFailed: IsFailed = (id) => this.nodes.get(id)?.failed === true;
+    if (!this.#draining) for (const { behaviour } of this.nodes.values()) behaviour.deployed?.(isFailed);
     void this.ready().then(() => {
       for (const node of fresh.filter(({ behaviour }) => behaviour.stage === 'device')) begin(node);
     });
