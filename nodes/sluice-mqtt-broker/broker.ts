@@ -14,8 +14,10 @@ type BrokerContext = Pick<
 > &
   Partial<Pick<NodeContext<Config, Credentials>, 'closing'>>;
 
-/** Since the flow began to close: sinks have stored what they hold by then, or will not. */
-const SETTLE_LIMIT_MS = FLUSH_LIMIT_MS + 500;
+/** Since the flow began to close: with what comes after it, it is less than Node-RED's limit. */
+const SETTLE_LIMIT_MS = FLUSH_LIMIT_MS + 200;
+/** For the PUBRELs: those that come later are for a session that goes on. aedes leaves out some. */
+const RELEASE_LIMIT_MS = 500;
 
 const RANK = ['error', 'warning', 'busy', 'ok', 'off'] as const;
 const UNVERIFIED = 'whoever answers is taken for the broker: its certificate is not verified';
@@ -203,10 +205,8 @@ export class MqttBroker implements Behaviour {
     const deadline = (this.#closingSince ?? now) + SETTLE_LIMIT_MS;
     receiver.leave();
     this.#subscriptions.leave(!this.#context.config.cleanStart);
-    await atMost(
-      Math.max(0, deadline - now),
-      receiver.settled().then(() => receiver.released()),
-    );
+    await atMost(Math.max(0, deadline - now), receiver.settled());
+    await atMost(RELEASE_LIMIT_MS, receiver.released());
     await this.#inbound.close();
   }
 
@@ -214,7 +214,7 @@ export class MqttBroker implements Behaviour {
   async #retire(unsubscribed: Promise<void>): Promise<void> {
     await atMost(END_TIMEOUT_MS, unsubscribed);
     await this.#receiver.settled();
-    await atMost(END_TIMEOUT_MS, this.#receiver.released());
+    await atMost(RELEASE_LIMIT_MS, this.#receiver.released());
     if (!this.#subscriptions.empty) return;
     this.#wanted.delete(this.#inbound);
     this.#receiver.leave();
