@@ -163,6 +163,7 @@ export class MqttBroker implements Behaviour {
 
   deployed(isFailed: IsFailed): void {
     const unsubscribed = this.#subscriptions.deployed(isFailed);
+    this.#receiver.resized();
     if (!this.#wanted.has(this.#inbound)) return;
     if (this.#subscriptions.empty) void this.#retire(unsubscribed);
     else this.#want(this.#inbound);

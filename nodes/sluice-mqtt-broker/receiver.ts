@@ -125,6 +125,11 @@ export class Receiver {
     this.#events.message(publish, this.#answers.add(qos, id));
   }
 
+  /** The window has changed. */
+  resized(): void {
+    this.#schedule();
+  }
+
   /** What is settled in one turn of the event loop is acknowledged in one write. */
   #schedule(): void {
     if (this.#scheduled) return;

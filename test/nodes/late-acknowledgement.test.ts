@@ -12,6 +12,8 @@ import type { Publish } from '../../nodes/sluice-mqtt-broker/mqttjs.js';
 import type { Subscription, SubscriptionRequest } from '../../nodes/sluice-mqtt-broker/subscriptions.js';
 import { startMqttWire, type MqttWire } from '../mqtt-wire.js';
 import { onEveryBroker } from '../servers/mqtt-brokers.js';
+import { startScriptedMqtt } from '../servers/scripted-mqtt.js';
+import { describeWithServer } from '../servers/server.js';
 
 const CLIENT = fileURLToPath(new URL('../unanswering-client.ts', import.meta.url));
 const ACKNOWLEDGEMENT = { 1: 'puback', 2: 'pubrec' } as const;
@@ -325,5 +327,113 @@ describe('late acknowledgement', () => {
       );
       await Promise.all(held);
     }).timeout(60_000);
+  });
+
+  describeWithServer('to a stand-in', startScriptedMqtt, (server) => {
+    beforeEach(() => server().reset());
+
+    async function ready(qos: 1 | 2, window = 100): Promise<Client> {
+      const client = open({ url: server().url, clientId: 'late' });
+      client.subscribe({ filters: ['late'], qos, window });
+      client.broker.start();
+      await client.subscribed();
+      return client;
+    }
+    const publish = (qos: 0 | 1 | 2, messageId: number, payload: string, dup = false): void => {
+      for (const client of server().clients()) {
+        client.send({ cmd: 'publish', topic: 'late', payload, qos, dup, ...(qos > 0 && { messageId }) });
+      }
+    };
+    /** What was sent before has been handled when its answer is there. */
+    const handled = async (id: number): Promise<void> => {
+      for (const client of server().clients()) client.send({ cmd: 'pubrel', messageId: id });
+      await server().arrived('pubcomp', 1, ({ messageId }) => messageId === id);
+    };
+    const ids = (): (number | undefined)[] =>
+      server()
+        .all('pubrec')
+        .map(({ messageId }) => messageId);
+
+    it('takes an id of QoS 2 that it knows for a duplicate only with DUP, and until PUBREL', async () => {
+      const client = await ready(2);
+      publish(2, 1, 'a');
+      publish(2, 1, 'a', true);
+      await handled(50);
+      assert.deepEqual([client.got.length, ids()], [1, []]);
+      client.got[0]?.answer();
+      await server().arrived('pubrec');
+      publish(2, 1, 'a', true);
+      await server().arrived('pubrec', 2);
+      await handled(51);
+      assert.deepEqual([client.got.length, ids()], [1, [1, 1]]);
+      publish(2, 1, 'b');
+      await client.received(2);
+      client.got[1]?.answer();
+      await server().arrived('pubrec', 3);
+      await handled(1);
+      publish(2, 1, 'c', true);
+      await client.received(3);
+      assert.deepEqual(
+        client.got.map(({ text }) => text),
+        ['a', 'b', 'c'],
+      );
+    });
+
+    for (const sessionPresent of [true, false]) {
+      it(`over a reconnect ${sessionPresent ? 'knows what it has acknowledged' : 'knows nothing where the session is gone'}`, async () => {
+        const client = await ready(2);
+        publish(2, 1, 'acknowledged');
+        publish(2, 2, 'open');
+        const [first] = await client.received(2);
+        first?.answer();
+        await server().arrived('pubrec');
+        server().answer('connect', (_packet, one) => one.send({ cmd: 'connack', reasonCode: 0, sessionPresent }));
+        for (const one of server().clients()) one.hangUp();
+        await client.until(() => client.lost === 1);
+        await client.subscribed();
+        publish(2, 1, 'acknowledged', true);
+        publish(2, 2, 'open', true);
+        await handled(52);
+        const again = client.got.slice(2).map(({ text }) => text);
+        assert.deepEqual(again, sessionPresent ? ['open'] : ['acknowledged', 'open']);
+      });
+    }
+
+    it('reads nothing beyond the window; a subscription of that time is granted when there is room', async () => {
+      const client = await ready(1, 2);
+      for (const id of [1, 2, 3, 4]) publish(1, id, String(id));
+      await client.received(2);
+      const states: string[] = [];
+      const granted = new Promise<void>((resolve) => {
+        client.subscribe({
+          filters: ['other'],
+          qos: 1,
+          window: 1,
+          onState: ({ level }) => {
+            states.push(level);
+            if (level === 'ok') resolve();
+          },
+        });
+      });
+      client.broker.deployed(() => false);
+      await server().arrived('subscribe', 2);
+      await client.received(3); // its share of the window
+      assert.equal(client.got.length, 3);
+      assert.deepEqual(new Set(states), new Set(['busy']));
+      for (const { answer } of [...client.got]) answer();
+      await granted;
+      await client.received(4);
+      assert.equal(client.got.length, 4);
+    });
+
+    it('ends in time where the window is full and nothing is ever answered', async () => {
+      const client = await ready(1, 1);
+      for (const id of [1, 2, 3]) publish(1, id, String(id));
+      await client.received(1);
+      await client.broker.close();
+      await server().deserted();
+      assert.equal(server().all('puback').length, 0);
+      assert.equal(server().all('disconnect').length, 1);
+    }).timeout(14_000);
   });
 });
