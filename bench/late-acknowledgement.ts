@@ -1,7 +1,7 @@
 /**
  * What it costs to acknowledge late and in order, beside mqtt.js that acknowledges on receipt: CPU of this process a
  * message, from the session of a mosquitto of its own: `npx tsx bench/late-acknowledgement.ts`. Runs are interleaved; the
- * median counts.
+ * median counts. QoS 1 only: at QoS 2 mosquitto 2.0 gives more than the window, for which mqtt.js ends its connection.
  */
 import { randomUUID } from 'node:crypto';
 import mqtt from 'mqtt';
@@ -16,10 +16,10 @@ const RUNS = 7;
 const WINDOW = 1_000;
 const PAYLOAD = JSON.stringify({ uuid: randomUUID(), value: 21.5, seq: 1 });
 
-type Consume = (url: string, clientId: string, qos: 1 | 2, count: number) => Promise<() => Promise<unknown>>;
+type Consume = (url: string, clientId: string, count: number) => Promise<() => Promise<unknown>>;
 
 const consumers: Record<string, Consume> = {
-  'mqtt.js, on receipt': async (url, clientId, qos, count) => {
+  'mqtt.js, on receipt': async (url, clientId, count) => {
     const client = mqtt.connect(url, {
       protocolVersion: 5,
       clientId,
@@ -33,14 +33,14 @@ const consumers: Record<string, Consume> = {
         if (++got === count) resolve();
       });
       client.once('connect', () => {
-        client.subscribe(clientId, { qos }, () => {
+        client.subscribe(clientId, { qos: 1 }, () => {
           if (count === 0) resolve();
         });
       });
     });
     return () => client.endAsync();
   },
-  'ours, late': async (url, clientId, qos, count) => {
+  'ours, late': async (url, clientId, count) => {
     const broker = new MqttBroker({
       id: 'bench',
       instance: 'bench',
@@ -55,7 +55,7 @@ const consumers: Record<string, Consume> = {
     await new Promise<void>((resolve) => {
       broker.subscribe({
         filters: [clientId],
-        qos,
+        qos: 1,
         window: WINDOW,
         receive: (_publish, answer) => {
           // In another turn, the last first: as no sink would be kinder.
@@ -81,35 +81,33 @@ const consumers: Record<string, Consume> = {
 const median = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
 const server = await startOwnMosquitto({ maxInflightMessages: 0 });
-for (const qos of [1, 2] as const) {
-  const cpu = new Map(Object.keys(consumers).map((name) => [name, [] as number[]]));
-  const rate = new Map(Object.keys(consumers).map((name) => [name, [] as number[]]));
-  for (let run = 0; run < RUNS; run++) {
-    for (const [name, consume] of Object.entries(consumers)) {
-      const clientId = randomUUID();
-      await (
-        await consume(server.url, clientId, qos, 0)
-      )();
-      const publisher = await mqtt.connectAsync(server.url, { protocolVersion: 5 });
-      for (let sent = 0; sent < MESSAGES; sent += 20) {
-        await Promise.all(Array.from({ length: 20 }, () => publisher.publishAsync(clientId, PAYLOAD, { qos })));
-      }
-      await publisher.endAsync();
-      const [before, start] = [process.cpuUsage(), performance.now()];
-      const end = await consume(server.url, clientId, qos, MESSAGES);
-      await end();
-      const { user, system } = process.cpuUsage(before);
-      if (run === 0) continue; // to warm up
-      cpu.get(name)?.push((user + system) / MESSAGES);
-      rate.get(name)?.push((MESSAGES / (performance.now() - start)) * 1_000);
+const cpu = new Map(Object.keys(consumers).map((name) => [name, [] as number[]]));
+const rate = new Map(Object.keys(consumers).map((name) => [name, [] as number[]]));
+for (let run = 0; run < RUNS; run++) {
+  for (const [name, consume] of Object.entries(consumers)) {
+    const clientId = randomUUID();
+    await (
+      await consume(server.url, clientId, 0)
+    )();
+    const publisher = await mqtt.connectAsync(server.url, { protocolVersion: 5 });
+    for (let sent = 0; sent < MESSAGES; sent += 1_000) {
+      await Promise.all(Array.from({ length: 1_000 }, () => publisher.publishAsync(clientId, PAYLOAD, { qos: 1 })));
     }
+    await publisher.endAsync();
+    const [before, start] = [process.cpuUsage(), performance.now()];
+    const end = await consume(server.url, clientId, MESSAGES);
+    await end();
+    const { user, system } = process.cpuUsage(before);
+    if (run === 0) continue; // to warm up
+    cpu.get(name)?.push((user + system) / MESSAGES);
+    rate.get(name)?.push((MESSAGES / (performance.now() - start)) * 1_000);
   }
-  const results = [...cpu].map(([name, values]) => ({ name, us: median(values), rate: median(rate.get(name) ?? []) }));
-  for (const { name, us, rate: perSecond } of results) {
-    const ratio = us / (results[0]?.us ?? NaN);
-    process.stdout.write(
-      `QoS ${qos}, ${name}: ${us.toFixed(1)} µs of CPU a message (${ratio.toFixed(2)} ×), ${perSecond.toFixed(0)}/s\n`,
-    );
-  }
+}
+const results = [...cpu].map(([name, values]) => ({ name, us: median(values), rate: median(rate.get(name) ?? []) }));
+for (const { name, us, rate: perSecond } of results) {
+  const ratio = us / (results[0]?.us ?? NaN);
+  process.stdout.write(
+    `${name}: ${us.toFixed(1)} µs of CPU a message (${ratio.toFixed(2)} ×), ${perSecond.toFixed(0)}/s\n`,
+  );
 }
 await server.stop();

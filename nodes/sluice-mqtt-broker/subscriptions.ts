@@ -180,9 +180,10 @@ export class Subscriptions {
     const answer = new JointAnswer(() => receipt.answer());
     const own = answer.part();
     const takers = new Set<Subscriber>();
-    this.#give(publish, takers, answer);
+    const matching = this.#matching(publish);
+    this.#give(publish, matching, takers, answer);
     const keeps = publish.qos > 0 || this.#kept.length < this.#window;
-    if (keeps && this.#matching(publish).some(({ phase }) => phase === 'stopped')) {
+    if (keeps && matching.some(isStopped)) {
       this.#kept.push({ publish, receipt, takers, answer, own });
       return;
     }
@@ -200,9 +201,9 @@ export class Subscriptions {
     }
   }
 
-  #give(publish: Publish, takers: Set<Subscriber>, answer: JointAnswer): void {
+  #give(publish: Publish, matching: Subscriber[], takers: Set<Subscriber>, answer: JointAnswer): void {
     const open = this.#open;
-    for (const taker of this.#matching(publish)) {
+    for (const taker of matching) {
       if (taker.phase !== 'taking' || takers.has(taker)) continue;
       takers.add(taker);
       open.set(taker, (open.get(taker) ?? 0) + 1);
@@ -224,8 +225,9 @@ export class Subscriptions {
     this.#kept = [];
     for (const one of kept) {
       const { publish, takers, answer, own } = one;
-      this.#give(publish, takers, answer);
-      if (this.#matching(publish).some(({ phase }) => phase === 'stopped')) {
+      const matching = this.#matching(publish);
+      this.#give(publish, matching, takers, answer);
+      if (matching.some(isStopped)) {
         this.#kept.push(one);
         continue;
       }
@@ -235,9 +237,12 @@ export class Subscriptions {
   }
 
   #matching({ topic, properties }: Publish): Subscriber[] {
-    const named = [properties?.subscriptionIdentifier ?? []].flat();
+    const named = properties?.subscriptionIdentifier;
+    const isNamed = Array.isArray(named)
+      ? (identifier: number): boolean => named.includes(identifier)
+      : (identifier: number): boolean => named === identifier;
     return [...this.#subscribers].filter(({ identifiers, matches }) =>
-      named.length > 0 ? identifiers.some((identifier) => named.includes(identifier)) : matches(topic),
+      named === undefined ? matches(topic) : identifiers.some(isNamed),
     );
   }
 
@@ -296,6 +301,8 @@ export class Subscriptions {
     return state.level === 'ok' ? SUBSCRIBING : state;
   }
 }
+
+const isStopped = ({ phase }: Subscriber): boolean => phase === 'stopped';
 
 /** An answer that is given when each of its parts is. */
 class JointAnswer {
