@@ -29,6 +29,9 @@ export type Log = (
   fields?: Readonly<Record<string, unknown>>,
 ) => void;
 
+/** Whether the flow has a node with this id that could not be made: its settings are wrong. */
+export type IsFailed = (id: string) => boolean;
+
 /** What a node does, without Node-RED. All of it is optional: a schema only has to be there. */
 export type Behaviour = object & BehaviourParts;
 
@@ -46,6 +49,8 @@ interface BehaviourParts {
   readonly stage?: 'device' | 'ingest';
   /** Begins. Called once the flows have started; for a device, once all ingests are `ready`. */
   start?(): void;
+  /** Called after each deploy, also of other nodes, when all are made and have been started. */
+  deployed?(isFailed: IsFailed): void;
   /** For an ingest: resolves when the broker has granted its subscriptions. */
   ready?(): Promise<void>;
   /** Takes in or makes nothing more; resolves when that is so. Called before `close`, or long before it by a drain. */
@@ -302,6 +307,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
         type,
         name,
         behaviour: behaviour ?? {},
+        failed: behaviour === undefined,
         counters,
         status,
         closing: closing.signal,

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Counters } from '../lib/counters.js';
 import type { Origin } from '../lib/dead-letter.js';
-import type { Behaviour, Log } from './define-node.js';
+import type { Behaviour, IsFailed, Log } from './define-node.js';
 import type { LedgerReport } from './ledger-report.js';
 import { logLine } from './log-line.js';
 import { Deliveries } from './deliveries.js';
@@ -22,6 +22,8 @@ export interface RunningNode {
   readonly type: string;
   readonly name: string;
   readonly behaviour: Behaviour;
+  /** Whether its settings are wrong, so that it does nothing. */
+  readonly failed: boolean;
   readonly counters: Counters;
   readonly status: StatusLine;
   /** Aborted when the node closes. */
@@ -59,9 +61,10 @@ export class Instance {
   /** The types of our nodes. */
   readonly types = new Set<string>();
   readonly deliveries: Deliveries;
+  /** Node-RED's user folder. */
+  userDir: string | undefined;
   readonly #started = new WeakSet<RunningNode>();
   #flowRevision = '';
-  #userDir: string | undefined;
   #draining = false;
 
   /** The instance that this Node-RED runtime is. It hangs on the runtime's own event bus: one, however the palette was loaded. */
@@ -78,7 +81,7 @@ export class Instance {
       red.events.on('flows:started', () => instance.#start());
     }
     // Node-RED gives each module of a package an API object of its own.
-    bus[KEY].#userDir = red.settings.userDir;
+    bus[KEY].userDir = red.settings.userDir;
     return bus[KEY];
   }
 
@@ -98,7 +101,7 @@ export class Instance {
       log,
       ourTypes: this.types,
       nodes: () => this.nodes.values(),
-      lastResort: new LastResort(() => this.#userDir ?? '.', writer, log),
+      lastResort: new LastResort(() => this.userDir ?? '.', writer, log),
       origin: (node) => this.originOf(node),
     });
   }
@@ -172,6 +175,8 @@ export class Instance {
     };
     for (const node of fresh) this.#started.add(node);
     for (const node of fresh.filter(({ behaviour }) => behaviour.stage !== 'device')) begin(node);
+    const isFailed: IsFailed = (id) => this.nodes.get(id)?.failed === true;
+    if (!this.#draining) for (const { behaviour } of this.nodes.values()) behaviour.deployed?.(isFailed);
     void this.ready().then(() => {
       for (const node of fresh.filter(({ behaviour }) => behaviour.stage === 'device')) begin(node);
     });
