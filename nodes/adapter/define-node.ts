@@ -315,9 +315,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
         input,
       };
       instance.nodes.set(node.id, running);
-      void closed.promise.then(() => {
-        if (instance.nodes.get(node.id) === running) instance.nodes.delete(node.id);
-      });
+      void closed.promise.then(() => instance.remove(running));
 
       // Three parameters, so that Node-RED waits for `done`.
       node.on('input', (message, emitAnswer, done) => input.receive(message, emitAnswer, done));
