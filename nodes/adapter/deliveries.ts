@@ -136,6 +136,19 @@ export class Deliveries {
     this.#sources.set(source, settings);
   }
 
+  /**
+   * Hands a message to a node as a delivery of its own. Resolves when it is settled: all that became of it is stored, or is
+   * a dead letter.
+   */
+  replay(source: string, message: Message, node: RedNode): Promise<void> {
+    return new Promise((resolve) => {
+      const delivery = this.ledger(source).begin(performance.now(), resolve);
+      carry(message, delivery);
+      node.receive(message);
+      delivery.close(source);
+    });
+  }
+
   /** Makes a dead letter: where the source keeps them, else in the user folder. */
   bury(source: string, failure: Failure): Promise<'dead-lettered' | 'dropped'> {
     return bury(() => this.#sources.get(source)?.letters ?? this.#ports.lastResort, failure, this.#ports.log);
