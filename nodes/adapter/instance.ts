@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Counters } from '../lib/counters.js';
 import type { Origin } from '../lib/dead-letter.js';
-import type { Behaviour, Log } from './define-node.js';
+import type { Behaviour, IsFailed, Log } from './define-node.js';
 import type { LedgerReport } from './ledger-report.js';
 import { logLine } from './log-line.js';
 import { Deliveries } from './deliveries.js';
@@ -22,6 +22,8 @@ export interface RunningNode {
   readonly type: string;
   readonly name: string;
   readonly behaviour: Behaviour;
+  /** Whether its settings are wrong, so that it does nothing. */
+  readonly failed: boolean;
   readonly counters: Counters;
   readonly status: StatusLine;
   /** Aborted when the node closes. */
@@ -42,6 +44,9 @@ export interface NodeReport {
   readonly counters: Readonly<Record<string, number>>;
 }
 
+/** What a node has counted since the start of the process. */
+export type NodeTotals = Pick<NodeReport, 'id' | 'type' | 'name' | 'open' | 'counters'>;
+
 const KEY = Symbol.for('sluice.instance');
 const QUIET_MS = 300;
 
@@ -59,6 +64,10 @@ export class Instance {
   /** The types of our nodes. */
   readonly types = new Set<string>();
   readonly deliveries: Deliveries;
+  /** Node-RED's user folder. */
+  userDir: string | undefined;
+  /** What nodes had counted that have been closed, by their ids. */
+  readonly #past = new Map<string, NodeTotals>();
   readonly #started = new WeakSet<RunningNode>();
   #flowRevision = '';
   #draining = false;
@@ -76,6 +85,8 @@ export class Instance {
       });
       red.events.on('flows:started', () => instance.#start());
     }
+    // Node-RED gives each module of a package an API object of its own.
+    bus[KEY].userDir = red.settings.userDir;
     return bus[KEY];
   }
 
@@ -95,7 +106,7 @@ export class Instance {
       log,
       ourTypes: this.types,
       nodes: () => this.nodes.values(),
-      lastResort: new LastResort(() => red.settings.userDir ?? '.', writer, log),
+      lastResort: new LastResort(() => this.userDir ?? '.', writer, log),
       origin: (node) => this.originOf(node),
     });
   }
@@ -129,10 +140,35 @@ export class Instance {
     return { instance: this.name, runId: this.runId, startedAt: this.startedAt.toISOString(), nodes };
   }
 
+  /** What each node has counted since the start of the process, over its deploys. */
+  totals(): NodeTotals[] {
+    const totals = new Map(this.#past);
+    for (const node of this.nodes.values()) totals.set(node.id, this.#total(node));
+    return [...totals.values()];
+  }
+
+  /** A node is no more part of the flows: what it has counted stays. */
+  remove(node: RunningNode): void {
+    this.#past.set(node.id, this.#total(node));
+    if (this.nodes.get(node.id) === node) this.nodes.delete(node.id);
+  }
+
+  #total(node: RunningNode): NodeTotals {
+    const { id, type, name, counters } = node;
+    const past = this.#past.get(id)?.counters ?? {};
+    return { id, type, name, open: node.open(), counters: sum(past, counters.snapshot()) };
+  }
+
   ledger(): LedgerReport {
     const report = this.deliveries.report();
     const { name: instance, runId, startedAt } = this;
-    return { instance, runId, startedAt: startedAt.toISOString(), balanced: report.gap === 0, ...report };
+    return {
+      instance,
+      runId,
+      startedAt: startedAt.toISOString(),
+      balanced: report.flows.every(({ gap }) => gap === 0),
+      ...report,
+    };
   }
 
   /** Resolves when every ingest has its subscriptions: what is published from then on has a taker. */
@@ -169,6 +205,8 @@ export class Instance {
     };
     for (const node of fresh) this.#started.add(node);
     for (const node of fresh.filter(({ behaviour }) => behaviour.stage !== 'device')) begin(node);
+    const isFailed: IsFailed = (id) => this.nodes.get(id)?.failed === true;
+    if (!this.#draining) for (const { behaviour } of this.nodes.values()) behaviour.deployed?.(isFailed);
     void this.ready().then(() => {
       for (const node of fresh.filter(({ behaviour }) => behaviour.stage === 'device')) begin(node);
     });
@@ -189,6 +227,12 @@ export class Instance {
       await delay(Math.min(QUIET_MS, Math.max(0, deadline - Date.now())));
     }
   }
+}
+
+function sum(one: Readonly<Record<string, number>>, other: Readonly<Record<string, number>>): Record<string, number> {
+  const total = { ...one };
+  for (const [name, count] of Object.entries(other)) total[name] = (total[name] ?? 0) + count;
+  return total;
 }
 
 /** Resolves when an ingest has its subscriptions, or will never have them. */

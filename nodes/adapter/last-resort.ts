@@ -12,7 +12,7 @@ export class LastResort extends DeadLetters {
   readonly #userDir: () => string;
   readonly #writer: string;
   readonly #log: Log;
-  #queue: DeadLetterQueue | undefined;
+  #queue: { readonly userDir: string; readonly letters: DeadLetterQueue } | undefined;
 
   /** @param writer - names this process among all that use the folder */
   constructor(userDir: () => string, writer: string, log: Log) {
@@ -27,14 +27,20 @@ export class LastResort extends DeadLetters {
   }
 
   get queue(): DeadLetterQueue {
-    return (this.#queue ??= new DeadLetterQueue(
+    const userDir = this.#userDir();
+    if (this.#queue?.userDir !== userDir) this.#queue = { userDir, letters: this.#lettersIn(userDir) };
+    return this.#queue.letters;
+  }
+
+  #lettersIn(userDir: string): DeadLetterQueue {
+    return new DeadLetterQueue(
       {
         config: { configVersion: 1, place: 'folder', collection: '', ...LIMITS },
         counters: new Counters(),
         status: () => undefined,
         log: this.#log,
       },
-      new LetterFolder(join(this.#userDir(), 'dead-letters'), `${this.#writer}.unnamed`),
-    ));
+      new LetterFolder(join(userDir, 'dead-letters'), `${this.#writer}.unnamed`),
+    );
   }
 }

@@ -18,7 +18,7 @@ function plugin(red: Red): void {
   });
 
   red.httpAdmin.get('/sluice/ledger', red.auth.needsPermission('sluice.read'), (_request, response) => {
-    response.json(instance.ledger());
+    response.json({ ...instance.ledger(), nodes: instance.totals() });
   });
 
   red.httpAdmin.get(

@@ -5,8 +5,10 @@ import { MESSAGE_ID, uuidv7 } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
 import { templateScope } from '../lib/scope.js';
 import { compileTemplate, type Template } from '../lib/template.js';
-import { MqttBroker, type Subscription } from '../sluice-mqtt-broker/broker.js';
-import type { ConnectionState, Publish } from '../sluice-mqtt-broker/connection.js';
+import { MqttBroker } from '../sluice-mqtt-broker/broker.js';
+import type { ConnectionState } from '../sluice-mqtt-broker/connection.js';
+import type { Publish } from '../sluice-mqtt-broker/mqttjs.js';
+import type { Subscription } from '../sluice-mqtt-broker/subscriptions.js';
 import type { Config } from './config.js';
 import { decoder } from './decode.js';
 
@@ -35,6 +37,7 @@ export class MqttIngest implements Behaviour {
     this.#identity = config.identity === undefined ? undefined : compileTemplate(config.identity);
     const broker = context.use(config.broker, MqttBroker, '/broker');
     this.#subscription = broker.subscribe({
+      owner: context.id,
       filters: config.topics,
       qos: config.qos,
       group: config.group,

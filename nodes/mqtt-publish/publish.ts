@@ -4,6 +4,7 @@ import { backoffDelay } from '../lib/backoff.js';
 import { tagOf } from '../lib/delivery/carried.js';
 import type { DeliveryTag, Outcome } from '../lib/delivery/outcome.js';
 import { describeValue, UnavailableError } from '../lib/errors.js';
+import { identityOf } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
 import type { ConnectionState } from '../sluice-mqtt-broker/connection.js';
 import type { Publication, PublishAnswer, Publishing } from '../sluice-mqtt-broker/outbox.js';
@@ -105,7 +106,7 @@ export class MqttPublish implements Behaviour {
       publication,
       bytes: Buffer.byteLength(publication.payload),
       at: Date.now(),
-      identity: message.identity,
+      identity: identityOf(message),
       delivery: tagOf(message),
       answer: Promise.withResolvers<Outcome>(),
       publishing: undefined,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { UserError } from '../launcher/user-error.js';
 import { checkCommand } from './check.js';
+import { ledgerCommand } from './ledger.js';
 import { passwordCommand } from './password.js';
 import { simulateCommand } from './simulate.js';
 import { startCommand } from './start.js';
@@ -21,6 +22,7 @@ const program = new Command('sluice')
   .showHelpAfterError('(sluice --help shows the commands and their options)')
   .addCommand(startCommand())
   .addCommand(statusCommand())
+  .addCommand(ledgerCommand())
   .addCommand(simulateCommand())
   .addCommand(verifyCommand())
   .addCommand(storeCommand())
