@@ -136,7 +136,7 @@ export class NodeSpool {
 
   async #openFile(): Promise<Spool> {
     const { spoolMaxBytes, spoolWhenFull } = this.#context.config;
-    const { file, rememberIdentities, opened } = this.#parts;
+    const { file, rememberIdentities } = this.#parts;
     const spool = await Spool.open({
       file,
       maxBytes: spoolMaxBytes,
@@ -147,7 +147,7 @@ export class NodeSpool {
       damaged: (damage) => this.#reportDamage(damage),
     });
     for await (const delivery of spool.deliveries()) this.#context.foundSpooled(delivery);
-    await opened?.(spool);
+    await this.#parts.opened?.(spool);
     this.#spool = spool;
     this.works();
     return spool;
