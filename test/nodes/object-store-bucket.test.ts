@@ -147,16 +147,21 @@ describeWithServer('an object in parts', startGatedBucket, (server) => {
     assert.match(ChecksumCRC32 ?? '', /-5$/, 'a checksum of the checksums of five parts');
   });
 
-  it('leaves none of them when it is given up', async () => {
-    const givenUp = new AbortController();
-    const begun = server().gate.carried(body.length / 2);
-    const put = store.put('big', body, { ...OPTIONS, signal: givenUp.signal });
-    const failure = assert.rejects(put, UnavailableError);
-    await begun;
-    givenUp.abort();
-    await failure;
-    assert.deepEqual([await place.openUploads(), await place.objects()], [[], new Map()]);
-  });
+  for (const [moment, bytes] of [
+    ['as it begins', 1],
+    ['half way', body.length / 2],
+  ] as const) {
+    it(`leaves none of them when it is given up ${moment}`, async () => {
+      const givenUp = new AbortController();
+      const begun = server().gate.carried(bytes);
+      const put = store.put('big', body, { ...OPTIONS, signal: givenUp.signal });
+      const failure = assert.rejects(put, UnavailableError);
+      await begun;
+      givenUp.abort();
+      await failure;
+      assert.deepEqual([await place.openUploads(), await place.objects()], [[], new Map()]);
+    });
+  }
 
   it('leaves none of them when the key is taken', async () => {
     await store.put('big', Buffer.from('small'), OPTIONS);
@@ -284,5 +289,29 @@ describe('an object store in a bucket takes', () => {
   it('a server that is not there for an UnavailableError', async () => {
     const sentence = /^expected an answer from bucket "bucket" at http:\/\/127\.0\.0\.1:\d+, got .*ECONNREFUSED/;
     await assert.rejects(put(await freePort()), isProblem({ type: UnavailableError, code: 'unreachable', sentence }));
+  });
+});
+
+/** A stand-in: a server that is still busy with a part when the upload is aborted. */
+describe('an abort of an upload in parts', () => {
+  it('is asked for again while it fails and while a part is there', async () => {
+    const heard: string[] = [];
+    const answers: Record<string, number[]> = { PUT: [503, 503], DELETE: [500, 204], GET: [200, 404] };
+    const server = createServer((request, response) => {
+      const { method = '' } = request;
+      request.resume().once('end', () => {
+        heard.push(method);
+        response.writeHead(answers[method]?.shift() ?? 200, { 'content-type': 'application/xml' });
+        response.end(method === 'POST' ? '<r><UploadId>1</UploadId></r>' : method === 'GET' ? '<r/>' : undefined);
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const url = `s3://bucket?endpoint=http://127.0.0.1:${port}`;
+    const store = openObjectStore(url, { accessKeyId: 'id', secretAccessKey: SECRET });
+    await assert.rejects(store.put('a', Buffer.alloc(9_000_000), OPTIONS), UnavailableError);
+    store.close();
+    server.close();
+    assert.deepEqual(heard, ['POST', 'PUT', 'PUT', 'DELETE', 'GET', 'DELETE', 'GET']);
   });
 });
