@@ -1,7 +1,7 @@
 /** Node-RED's editor as a person uses it: by its palette, its canvas and its dialogs. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, Locator, Page } from 'playwright-core';
+import { errors, type Browser, type Locator, type Page } from 'playwright-core';
 import { RunningSluice, temporaryFolder } from './sluice.js';
 
 /** For one `describe`: an instance that runs a flow (or the default one), and its editor in a browser. */
@@ -32,6 +32,8 @@ export interface CanvasNode {
 }
 
 const MOST_ATTEMPTS = 3;
+/** By when what a person did shows, on a busy machine too. */
+const TAKES_WITHIN_MS = 6_000;
 const VIEWPORT = { width: 1_500, height: 950 };
 
 export class EditorPage {
@@ -78,16 +80,24 @@ export class EditorPage {
     await this.page.locator('.red-ui-typedInput-options:visible a').getByText(label, { exact: true }).click();
   }
 
-  /** Drags a node from the palette to a place on the canvas. */
+  /** Drags a node from the palette to a place on the canvas; as a person would, again when it did not take. */
   async add(type: string, x: number, y: number): Promise<CanvasNode> {
-    await this.palette(type).scrollIntoViewIfNeeded();
-    const canvas = await this.#box(this.page.locator('#red-ui-workspace-chart'));
-    await this.#drag(this.palette(type), canvas.x + x, canvas.y + y);
-    const ids = await this.page.evaluate(
-      (wanted) => (globalThis as unknown as Editor).RED.nodes.filterNodes({ type: wanted }).map(({ id }) => id),
-      type,
-    );
-    return { id: ids.at(-1) ?? '', type };
+    const all = (): Promise<string[]> =>
+      this.page.evaluate(
+        (wanted) => (globalThis as unknown as Editor).RED.nodes.filterNodes({ type: wanted }).map(({ id }) => id),
+        type,
+      );
+    const before = await all();
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      await this.palette(type).scrollIntoViewIfNeeded();
+      await this.#settled();
+      const canvas = await this.#box(this.page.locator('#red-ui-workspace-chart'));
+      await this.#drag(this.palette(type), canvas.x + x, canvas.y + y);
+      await this.#settled();
+      const id = (await all()).find((one) => !before.includes(one));
+      if (id !== undefined) return { id, type };
+    }
+    throw new Error(`expected a new ${type} on the canvas, got none`);
   }
 
   /** Draws a wire from an output to the input of another node; as a person would, again when it did not take. */
@@ -110,37 +120,28 @@ export class EditorPage {
   }
 
   async openForm(node: CanvasNode): Promise<void> {
-    await this.node(node.id).locator('.red-ui-flow-node').first().dblclick();
-    await this.page.locator('#node-dialog-ok').waitFor();
-    await this.#settled();
+    const drawn = this.node(node.id).locator('.red-ui-flow-node').first();
+    await this.#insist((timeout) => drawn.dblclick({ timeout }), '#node-dialog-ok', 'visible');
   }
 
   async closeForm(): Promise<void> {
-    await this.page.locator('#node-dialog-ok').click();
-    await this.page.locator('#node-dialog-ok').waitFor({ state: 'detached' });
-    await this.#settled();
+    await this.#click('#node-dialog-ok', '#node-dialog-ok', 'detached');
   }
 
   /** Makes a config node from the form of the node that will use it; leaves the form open. */
   async addConfig(name: string, fill: () => Promise<void>): Promise<void> {
-    await this.page.locator(`#node-input-btn-${name}-add`).click();
-    await this.page.locator('#node-config-dialog-ok').waitFor();
-    await this.#settled();
-    await fill();
-    await this.page.locator('#node-config-dialog-ok').click();
-    await this.page.locator('#node-config-dialog-ok').waitFor({ state: 'detached' });
-    await this.#settled();
+    await this.#inConfigForm(`#node-input-btn-${name}-add`, fill);
   }
 
   /** Opens the form of the config node that a row of an open form names, and takes what it shows. */
   async editConfig(name: string, look: () => Promise<void>): Promise<void> {
-    await this.page.locator(`#node-input-btn-${name}-edit`).click();
-    await this.page.locator('#node-config-dialog-ok').waitFor();
-    await this.#settled();
-    await look();
-    await this.page.locator('#node-config-dialog-ok').click();
-    await this.page.locator('#node-config-dialog-ok').waitFor({ state: 'detached' });
-    await this.#settled();
+    await this.#inConfigForm(`#node-input-btn-${name}-edit`, look);
+  }
+
+  async #inConfigForm(button: string, act: () => Promise<void>): Promise<void> {
+    await this.#click(button, '#node-config-dialog-ok', 'visible');
+    await act();
+    await this.#click('#node-config-dialog-ok', '#node-config-dialog-ok', 'detached');
   }
 
   /** Imports an example of the palette by the dialog, as its menu and Ctrl-I open it. */
@@ -219,6 +220,32 @@ export class EditorPage {
       const { nodes: imported } = nodes.import(exported, { generateIds: true, importMap });
       return imported.map((one) => nodes.convertNode(one, false));
     }, node.id);
+  }
+
+  async #click(button: string, shows: string, state: 'visible' | 'detached'): Promise<void> {
+    await this.#insist((timeout) => this.page.locator(button).click({ timeout }), shows, state);
+  }
+
+  /**
+   * What a person does until it shows: on a busy machine a click can fall between two drawings, and the two of a double
+   * click so far apart that the editor takes them for two.
+   */
+  async #insist(act: (timeout: number) => Promise<void>, shows: string, state: 'visible' | 'detached'): Promise<void> {
+    const took = async (step: Promise<void>): Promise<boolean> =>
+      step.then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof errors.TimeoutError) return false;
+          throw error;
+        },
+      );
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      await this.#settled();
+      // That it could not be done may be because the one before took after all.
+      await took(act(TAKES_WITHIN_MS));
+      if (await took(this.page.locator(shows).waitFor({ state, timeout: TAKES_WITHIN_MS }))) return this.#settled();
+    }
+    throw new Error(`expected ${shows} to be ${state} after ${MOST_ATTEMPTS} attempts, got no change`);
   }
 
   /** Trays slide, and the canvas is drawn again a frame after each change: a click in the middle of it goes astray. */
