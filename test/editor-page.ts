@@ -31,6 +31,8 @@ export interface CanvasNode {
   readonly type: string;
 }
 
+type Shown = 'visible' | 'hidden' | 'detached';
+
 const MOST_ATTEMPTS = 3;
 /** By when what a person did shows, on a busy machine too. */
 const TAKES_WITHIN_MS = 6_000;
@@ -146,16 +148,18 @@ export class EditorPage {
 
   /** Imports an example of the palette by the dialog, as its menu and Ctrl-I open it. */
   async importExample(name: string): Promise<void> {
-    await this.page.keyboard.press('Control+i');
     const dialog = this.page.locator('#red-ui-clipboard-dialog');
-    await dialog.locator('#red-ui-clipboard-dialog-import-tabs').getByText('Examples', { exact: true }).click();
+    await this.#insist(() => this.page.keyboard.press('Control+i'), '#red-ui-clipboard-dialog-import-tabs', 'visible');
     const list = dialog.locator('#red-ui-clipboard-dialog-import-tab-examples');
+    const tab = dialog.locator('#red-ui-clipboard-dialog-import-tabs').getByText('Examples', { exact: true });
     const entry = list.getByText(name, { exact: true });
-    if (!(await entry.isVisible())) await list.getByText('@sluice/node-red').click();
-    await entry.click();
-    await this.page.locator('#red-ui-clipboard-dialog-ok').click();
-    await dialog.waitFor({ state: 'hidden' });
-    await this.#settled();
+    const choose = async (timeout: number): Promise<void> => {
+      if (!(await list.isVisible())) await tab.click({ timeout });
+      if (!(await entry.isVisible())) await list.getByText('@sluice/node-red').click({ timeout });
+      await entry.click({ timeout });
+    };
+    await this.#insist(choose, '#red-ui-clipboard-dialog-ok:not([disabled])', 'visible');
+    await this.#click('#red-ui-clipboard-dialog-ok', '#red-ui-clipboard-dialog', 'hidden');
   }
 
   async deploy(): Promise<void> {
@@ -222,7 +226,7 @@ export class EditorPage {
     }, node.id);
   }
 
-  async #click(button: string, shows: string, state: 'visible' | 'detached'): Promise<void> {
+  async #click(button: string, shows: string, state: Shown): Promise<void> {
     await this.#insist((timeout) => this.page.locator(button).click({ timeout }), shows, state);
   }
 
@@ -230,7 +234,7 @@ export class EditorPage {
    * What a person does until it shows: on a busy machine a click can fall between two drawings, and the two of a double
    * click so far apart that the editor takes them for two.
    */
-  async #insist(act: (timeout: number) => Promise<void>, shows: string, state: 'visible' | 'detached'): Promise<void> {
+  async #insist(act: (timeout: number) => Promise<void>, shows: string, state: Shown): Promise<void> {
     const took = async (step: Promise<void>): Promise<boolean> =>
       step.then(
         () => true,
