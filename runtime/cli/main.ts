@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { UserError } from '../launcher/user-error.js';
+import { chaosCommand } from './chaos.js';
 import { checkCommand } from './check.js';
 import { passwordCommand } from './password.js';
 import { simulateCommand } from './simulate.js';
@@ -23,6 +24,7 @@ const program = new Command('sluice')
   .addCommand(statusCommand())
   .addCommand(simulateCommand())
   .addCommand(verifyCommand())
+  .addCommand(chaosCommand())
   .addCommand(storeCommand())
   .addCommand(checkCommand())
   .addCommand(passwordCommand());
