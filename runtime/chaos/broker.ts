@@ -77,7 +77,7 @@ async function mosquittoBroker(command: string, folder: string): Promise<Broker>
     `persistence_location ${folder}/`,
   ];
   writeFileSync(configuration, `${lines.join('\n')}\n`);
-  const program = { name: 'mosquitto', command, parameters: ['-c', configuration], folder };
+  const program = { name: 'mosquitto', command, parameters: ['-c', configuration], folder, log: join(folder, 'log') };
   return { name: 'mosquitto', url: localUrl(port), own: new BrokerProgram('restart-broker', program, port) };
 }
 
@@ -89,7 +89,7 @@ async function hiveMqBroker(java: string, home: string, folder: string): Promise
   // Embedded, because HiveMQ by itself lets nobody in who has no extension for it.
   writeFileSync(join(folder, 'Main.java'), HIVEMQ_MAIN);
   const parameters = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-cp', join(home, 'lib', '*'), 'Main.java', folder];
-  const program = { name: 'HiveMQ', command: java, parameters, folder };
+  const program = { name: 'HiveMQ', command: java, parameters, folder, log: join(folder, 'log') };
   return { name: 'HiveMQ CE', url: localUrl(port), own: new BrokerProgram('kill-broker', program, port) };
 }
 

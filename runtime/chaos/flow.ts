@@ -25,7 +25,7 @@ export function readChaosFlow(path: string): ChaosFlow {
   for (const { id, broker, name } of devices) {
     if (typeof broker === 'string' && broker !== '') continue;
     throw new UserError(
-      `expected device simulators that publish to a broker, so that they can be replaced from outside, got ${String(name ?? '') || id}, which has none`,
+      `expected device simulators that publish to a broker, so that they can be replaced from outside, got ${typeof name === 'string' && name !== '' ? name : id}, which has none`,
     );
   }
   const simulated: Readonly<Record<string, unknown>>[] =

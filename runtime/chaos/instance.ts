@@ -46,6 +46,7 @@ export class ChaosInstance {
       parameters: [BIN, 'start', flow, '--user-dir', userFolder, '--port', '0', '--json'],
       environment: { ...process.env, ...environment },
       folder: userFolder,
+      log: `${userFolder}.log`,
     });
     await this.#program.line(READY_WITHIN_MS);
   }
@@ -64,7 +65,7 @@ export class ChaosInstance {
     const flow = (await this.#ask('flows')) as FlowNode[];
     const nodes = flow.filter(({ z, wires }) => z !== undefined && wires !== undefined);
     const chosen = nodes[Math.floor(which * nodes.length)];
-    const renamed = flow.map((node) => (node === chosen ? { ...node, name: `${String(node['name'] ?? '')}'` } : node));
+    const renamed = flow.map((node) => (node === chosen ? { ...node, name: `${nameOf(node)}'` } : node));
     await this.#ask('flows', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'Node-RED-Deployment-Type': kind },
@@ -106,4 +107,8 @@ export class ChaosInstance {
       throw new UserError(`expected an answer to ${path} of the runtime, got ${messageOf(error)}`, { cause: error });
     }
   }
+}
+
+function nameOf({ name }: FlowNode): string {
+  return typeof name === 'string' ? name : '';
 }

@@ -1,5 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { UserError } from '../launcher/user-error.js';
 import { addressOf, findBroker, type Broker } from './broker.js';
 import { ChaosInstance } from './instance.js';
 import { Listener } from './listener.js';
@@ -22,6 +23,9 @@ export interface PhaseSettings {
   readonly qos: 0 | 1 | 2;
   /** The size of the user folder's own disk; undefined: it is on the one that all is on. */
   readonly diskBytes: number | undefined;
+  /** A folder with a package.json, and the nodes that the flow needs in its node_modules. */
+  readonly nodes: string | undefined;
+  readonly collections: readonly string[];
 }
 
 /** Everything that a flow runs with, as processes that can be killed, and clients that read back what it stored. */
@@ -81,11 +85,14 @@ export async function startPhase(settings: PhaseSettings, signal: AbortSignal): 
     const disk = mounted instanceof SmallDisk ? mounted : undefined;
     if (disk !== undefined) stops.unshift(() => disk.unmount());
 
+    if (settings.nodes !== undefined) addNodes(settings.nodes, userFolder);
+
     const mqttUrl = through(broker.url, brokerLine);
     const placed = placeFlow(flow.nodes, {
       qos,
       broker: addressOf(mqttUrl, BROKER_PORT),
       folder,
+      collections: settings.collections,
       bucket: bucketOf(process.env['S3_URL'], `${run}/${name}`),
     });
     const flowFile = join(folder, 'flow.json');
@@ -122,6 +129,16 @@ export async function startPhase(settings: PhaseSettings, signal: AbortSignal): 
     await stop();
     throw error;
   }
+}
+
+/** Where Node-RED looks for the nodes that a user has installed. */
+function addNodes(nodes: string, userFolder: string): void {
+  const installed = resolve(nodes, 'node_modules');
+  if (!existsSync(installed)) {
+    throw new UserError(`expected nodes installed in ${resolve(nodes)}, got none: run npm install there`);
+  }
+  symlinkSync(installed, join(userFolder, 'node_modules'));
+  copyFileSync(resolve(nodes, 'package.json'), join(userFolder, 'package.json'));
 }
 
 function faultsFor(

@@ -18,6 +18,8 @@ export interface Surroundings {
   readonly folder: string;
   /** `s3://…`; undefined: objects are files. */
   readonly bucket: string | undefined;
+  /** Of other nodes than the palette's, which are not looked for in the flow. */
+  readonly collections: readonly string[];
 }
 
 export interface PlacedFlow {
@@ -87,6 +89,7 @@ export function placeFlow(nodes: readonly FlowNode[], around: Surroundings): Pla
         return node;
     }
   };
+  for (const collection of around.collections) place(collection, { kind: 'documents', collection, nodes: [] });
   const placed = nodes.map((node) => (node['d'] === true ? node : rewrite(node)));
   return { nodes: [...placed, ...made], places: [...places.values()], deadLetters: [...deadLetters], notes };
 }

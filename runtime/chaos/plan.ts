@@ -57,22 +57,35 @@ const AWAY_SECONDS: Readonly<Record<FaultKind, readonly [least: number, most: nu
   'redeploy-nodes': [0, 0],
 };
 
-/** What is done, and when: the same for the same settings. Each kind once when the count allows, then the dice decide. */
+/**
+ * What is done, and when: the same for the same settings. Each kind once when the count allows, then the dice decide.
+ * Faults of different targets may overlap: a runtime is killed while its store is stopped.
+ */
 export function planOf({ seed, count, rate, available }: PlanSettings): PlannedFault[] {
   const random = randomNumbers(`chaos:${seed}`);
   const kinds = FAULT_KINDS.filter((kind) => available.includes(kind));
   if (kinds.length === 0) return [];
   const faults = Math.min(Math.max(Math.floor(count / MESSAGES_A_FAULT), 1), Math.max(MOST_FAULTS, kinds.length));
   const chosen = kinds.slice(0, faults);
-  while (chosen.length < faults) chosen.push(kinds[pick(random, kinds.length)] ?? 'kill-runtime');
+  const again = kinds.filter((kind) => kind !== 'stop-store');
+  while (chosen.length < faults) chosen.push(again[pick(random, again.length)] ?? 'kill-runtime');
   const longest = (count / rate) * LONGEST_SHARE;
   const share = (1 - 2 * QUIET_SHARE) / faults;
-  return shuffled(random, chosen).map((kind, index) => ({
-    kind,
-    after: Math.max(1, Math.floor(count * (QUIET_SHARE + share * (index + random())))),
-    seconds: secondsOf(kind, random, longest),
-    which: random(),
-  }));
+  return shuffled(random, chosen)
+    .map((kind, index) => {
+      const seconds = secondsOf(kind, random, longest);
+      const drawn = count * (QUIET_SHARE + share * (index + random()));
+      // While there is still something to publish.
+      const latest = count * (1 - QUIET_SHARE) - seconds * rate;
+      return { kind, after: Math.max(1, Math.floor(Math.min(drawn, latest))), seconds, which: random() };
+    })
+    .toSorted((a, b) => a.after - b.after);
+}
+
+/** What a fault is done to; there is one at a time for each. */
+export function targetOf(kind: FaultKind): 'runtime' | 'broker' | 'store' {
+  if (kind.endsWith('-store')) return 'store';
+  return kind.endsWith('-broker') ? 'broker' : 'runtime';
 }
 
 function secondsOf(kind: FaultKind, random: Random, longest: number): number {

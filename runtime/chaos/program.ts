@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../launcher/user-error.js';
 import type { Address } from './tcp-proxy.js';
@@ -14,6 +14,8 @@ export interface ProgramOptions {
   readonly parameters: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
   readonly folder: string;
+  /** A file that gets all that it says. */
+  readonly log: string;
 }
 
 const KEPT_CHARACTERS = 4_000;
@@ -33,7 +35,7 @@ export class Program {
   #running = true;
   #said = '';
 
-  constructor({ name, command, parameters, environment, folder }: ProgramOptions) {
+  constructor({ name, command, parameters, environment, folder, log }: ProgramOptions) {
     this.#name = name;
     const child = spawn(command, parameters, {
       cwd: folder,
@@ -52,9 +54,10 @@ export class Program {
       this.#running = false;
       process.off('exit', killAtExit);
     });
-    createInterface({ input: child.stdout as Readable }).once('line', (line) => this.#firstLine.resolve(line));
+    createInterface({ input: child.stdout }).once('line', (line) => this.#firstLine.resolve(line));
     for (const stream of [child.stdout, child.stderr]) {
-      stream?.setEncoding('utf8').on('data', (text: string) => {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        appendFileSync(log, text);
         this.#said = (this.#said + text).slice(-KEPT_CHARACTERS);
       });
     }

@@ -108,13 +108,13 @@ export class ReadBack {
     for (const name of this.#settings.flow.deadLetters.filter((one) => names.includes(one))) {
       const reader = this.#reader(name);
       try {
-        yield* reader.documents(LETTER_FIELDS) as AsyncIterable<Letter>;
+        yield* reader.documents(LETTER_FIELDS);
       } finally {
         await reader.close();
       }
     }
     for (const file of await filesOf(this.#settings.deadLetterFolder)) {
-      for await (const letter of linesOf(file)) yield letter as Letter;
+      for await (const letter of linesOf(file)) yield letter;
     }
   }
 }

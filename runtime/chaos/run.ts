@@ -11,7 +11,7 @@ import { carryOut, type DoneFault } from './faults.js';
 import { readChaosFlow, type ChaosFlow } from './flow.js';
 import type { Ledger } from './instance.js';
 import { startPhase, type Phase } from './phase.js';
-import { faultText, planOf, plannedText, type PlannedFault } from './plan.js';
+import { faultText, planOf, plannedText, targetOf, type PlannedFault } from './plan.js';
 import { Sending, type Sent } from './sending.js';
 
 export interface ChaosOptions {
@@ -26,6 +26,8 @@ export interface ChaosOptions {
   /** Seconds for all that is under way at the end to arrive. */
   readonly drainWithin: number;
   readonly keep: boolean;
+  readonly nodes: string | undefined;
+  readonly collections: readonly string[];
   readonly say: (sentence: string) => void;
   readonly signal: AbortSignal;
 }
@@ -173,7 +175,7 @@ async function runFaulty(
       outcome = { ...again, stoppedCleanly: outcome.stoppedCleanly && again.stoppedCleanly };
     }
     return {
-      ...{ seed, count, qos, plan, leftOut, notes, faults, sent: done },
+      ...{ seed, count, qos, plan, leftOut, notes, sent: done, faults: faults.toSorted((a, b) => a.from - b.from) },
       ...{ broker: broker.name, store: store.name },
       account: accountFor(outcome.contents, done),
       drained: outcome.drained,
@@ -192,18 +194,22 @@ async function carryOutAll(
   signal: AbortSignal,
   done: (fault: DoneFault) => void,
 ): Promise<void> {
-  for (const fault of plan) {
-    await sending.reached(fault.after);
-    if (signal.aborted) return;
+  const isOver = (): boolean => signal.aborted;
+  const one = async (fault: PlannedFault, before: Promise<void> | undefined): Promise<void> => {
+    await Promise.all([before, sending.reached(fault.after)]);
+    if (isOver()) return;
     const from = sending.seconds;
     try {
       await carryOut(fault, phase, signal);
     } catch (error) {
-      if (signal.aborted) return;
+      if (isOver()) return;
       throw new UserError(`after "${faultText(fault.kind)}" at ${at(from)}: ${messageOf(error)}`, { cause: error });
     }
     done({ ...fault, from, to: sending.seconds });
-  }
+  };
+  const last = new Map<ReturnType<typeof targetOf>, Promise<void>>();
+  for (const fault of plan) last.set(targetOf(fault.kind), one(fault, last.get(targetOf(fault.kind))));
+  await Promise.all(last.values());
 }
 
 /** Waits for all that is under way, ends the runtime, so that sinks write what they hold, and reads back what is there. */

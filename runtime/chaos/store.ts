@@ -62,6 +62,7 @@ export class OwnStore {
       parameters: [BIN, 'store', '--dir', this.#folder, '--port', port, '--json'],
       environment: withoutLogin(),
       folder: this.#folder,
+      log: `${this.#folder}.log`,
     });
     const { mongodb } = JSON.parse(await this.#program.line(READY_WITHIN_MS)) as { mongodb: string };
     this.#uri = mongodb;

@@ -16,7 +16,7 @@ export class TcpProxy {
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
   #port = 0;
-  #lastByteAt = 0;
+  #lastByteAt: number | undefined;
 
   private constructor(target: Address) {
     this.#target = target;
@@ -53,7 +53,7 @@ export class TcpProxy {
 
   /** Resolves when somebody has connected and nothing has been said for a while: all have subscribed. */
   async quiet(ms: number, signal: AbortSignal): Promise<void> {
-    while (this.#sockets.size === 0 || performance.now() - this.#lastByteAt < ms) {
+    while (this.#lastByteAt === undefined || performance.now() - this.#lastByteAt < ms) {
       await delay(POLL_MS, undefined, { signal });
     }
   }

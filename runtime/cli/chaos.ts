@@ -10,6 +10,8 @@ interface Options {
   readonly rate: number;
   readonly broker?: string;
   readonly drainWithin: number;
+  readonly nodes?: string;
+  readonly collection: readonly string[];
   readonly keep: boolean;
   readonly json: boolean;
 }
@@ -28,6 +30,8 @@ Environment:
   MQTT_URL, MONGODB_URI, S3_URL   use these servers; what is not this run's is not killed
   HIVEMQ_HOME                     a folder whose lib has the jars of com.hivemq:hivemq-community-edition-embedded`;
 
+const NO_COLLECTIONS: string[] = [];
+
 export function chaosCommand(): Command {
   return new Command('chaos')
     .description('Run a flow while its broker, stores and runtime are killed and stopped, and say what is lost.')
@@ -37,6 +41,13 @@ export function chaosCommand(): Command {
     .option('--qos <number>', 'QoS of the devices and of the flow: 0, 1 or 2', qos, 1)
     .option('--rate <number>', 'messages a second, of all devices together', positive, 250)
     .option('--broker <what>', 'mosquitto, hivemq, or the URL of one that is not killed')
+    .option('--nodes <folder>', 'where nodes are installed that the flow needs beside the palette')
+    .option(
+      '--collection <name>',
+      'read this collection back as well, which such nodes fill; again for another',
+      also,
+      NO_COLLECTIONS,
+    )
     .option('--drain-within <seconds>', 'how long to wait at the end for what is under way', positive, 120)
     .option('--keep', 'keep what the servers and the runtime wrote (kept anyway when something is lost)', false)
     .option('--json', 'print all of it as one line of JSON at the end, and nothing else', false)
@@ -56,8 +67,8 @@ async function chaos(flow: string, options: Options): Promise<void> {
     if (!options.json) process.stderr.write(`${sentence}\n`);
   };
   try {
-    const { broker, ...rest } = options;
-    const result = await runChaos({ ...rest, broker, flow, say, signal: interrupted.signal });
+    const { broker, nodes, collection: collections, ...rest } = options;
+    const result = await runChaos({ ...rest, broker, nodes, collections, flow, say, signal: interrupted.signal });
     process.stdout.write(options.json ? `${JSON.stringify(chaosJson(result))}\n` : chaosText(result));
     if (!isKept(result)) process.exitCode = 1;
   } catch (error) {
@@ -65,4 +76,8 @@ async function chaos(flow: string, options: Options): Promise<void> {
     say('interrupted: all is ended');
     process.exitCode = 130;
   }
+}
+
+function also(name: string, before: readonly string[]): string[] {
+  return [...before, name];
 }
