@@ -89,8 +89,8 @@ export function placeFlow(nodes: readonly FlowNode[], around: Surroundings): Pla
         return node;
     }
   };
-  for (const collection of around.collections) place(collection, { kind: 'documents', collection, nodes: [] });
   const placed = nodes.map((node) => (node['d'] === true ? node : rewrite(node)));
+  for (const collection of around.collections) place(collection, { kind: 'documents', collection, nodes: [] });
   return { nodes: [...placed, ...made], places: [...places.values()], deadLetters: [...deadLetters], notes };
 }
 

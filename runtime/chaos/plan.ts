@@ -68,9 +68,13 @@ export function planOf({ seed, count, rate, available }: PlanSettings): PlannedF
   const faults = Math.min(Math.max(Math.floor(count / MESSAGES_A_FAULT), 1), Math.max(MOST_FAULTS, kinds.length));
   const chosen = kinds.slice(0, faults);
   const again = kinds.filter((kind) => kind !== 'stop-store');
-  while (chosen.length < faults) chosen.push(again[pick(random, again.length)] ?? 'kill-runtime');
+  while (chosen.length < faults) {
+    const kind = again[pick(random, again.length)];
+    if (kind === undefined) break;
+    chosen.push(kind);
+  }
   const longest = (count / rate) * LONGEST_SHARE;
-  const share = (1 - 2 * QUIET_SHARE) / faults;
+  const share = (1 - 2 * QUIET_SHARE) / chosen.length;
   return shuffled(random, chosen)
     .map((kind, index) => {
       const seconds = secondsOf(kind, random, longest);

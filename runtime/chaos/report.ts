@@ -15,7 +15,7 @@ const COLUMNS: readonly [heading: string, read: (row: Row) => string | number][]
 ];
 
 /** Whether all that is promised was kept. */
-export function isKept({ account, ledger }: ChaosResult): boolean {
+export function isKept({ account, ledger }: Pick<ChaosResult, 'account' | 'ledger'>): boolean {
   return account.lost.size === 0 && ledger?.balanced !== false && promisedDuplicates(account.rows) === 0;
 }
 

@@ -10,6 +10,7 @@ import { drained } from './drain.js';
 import { carryOut, type DoneFault } from './faults.js';
 import { readChaosFlow, type ChaosFlow } from './flow.js';
 import type { Ledger } from './instance.js';
+import { isKept } from './report.js';
 import { startPhase, type Phase } from './phase.js';
 import { faultText, planOf, plannedText, targetOf, type PlannedFault } from './plan.js';
 import { Sending, type Sent } from './sending.js';
@@ -85,18 +86,17 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const flow = readChaosFlow(options.flow);
   const folder = mkdtempSync(join(tmpdir(), 'sluice-chaos-'));
   const run = randomBytes(4).toString('hex');
-  let failed = true;
   try {
     const calm = await runCalm(options, flow, run, join(folder, 'calm'));
     const result = await runFaulty(options, flow, run, join(folder, 'chaos'), calm);
-    failed = result.account.lost.size > 0;
-    const kept = options.keep || failed ? folder : undefined;
-    return { ...result, seconds: (performance.now() - startedAt) / 1_000, folder: kept };
+    const seconds = (performance.now() - startedAt) / 1_000;
+    if (options.keep || !isKept(result)) return { ...result, seconds, folder };
+    rmSync(folder, { recursive: true, force: true });
+    return { ...result, seconds, folder: undefined };
   } catch (error) {
+    rmSync(folder, { recursive: true, force: true }); // the sentence has the end of what was said
     if (error instanceof ConfigError) throw new UserError(error.message, { cause: error });
     throw error;
-  } finally {
-    if (!options.keep && !(failed && !options.signal.aborted)) rmSync(folder, { recursive: true, force: true });
   }
 }
 

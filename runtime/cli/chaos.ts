@@ -1,4 +1,5 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
+import { mqttUrlProblem } from '@sluice/node-red/simulator';
 import { chaosJson, chaosText, isKept } from '../chaos/report.js';
 import { runChaos } from '../chaos/run.js';
 import { positive, qos, wholeFrom } from './options.js';
@@ -40,7 +41,7 @@ export function chaosCommand(): Command {
     .option('--count <number>', 'how many messages', wholeFrom(1), 20_000)
     .option('--qos <number>', 'QoS of the devices and of the flow: 0, 1 or 2', qos, 1)
     .option('--rate <number>', 'messages a second, of all devices together', positive, 250)
-    .option('--broker <what>', 'mosquitto, hivemq, or the URL of one that is not killed')
+    .option('--broker <what>', 'mosquitto, hivemq, or the URL of one that is not killed', brokerName)
     .option('--nodes <folder>', 'where nodes are installed that the flow needs beside the palette')
     .option(
       '--collection <name>',
@@ -76,6 +77,11 @@ async function chaos(flow: string, options: Options): Promise<void> {
     say('interrupted: all is ended');
     process.exitCode = 130;
   }
+}
+
+function brokerName(text: string): string {
+  if (text === 'mosquitto' || text === 'hivemq' || mqttUrlProblem(text) === undefined) return text;
+  throw new InvalidArgumentError(`expected mosquitto, hivemq or the URL of a broker, got ${JSON.stringify(text)}`);
 }
 
 function also(name: string, before: readonly string[]): string[] {
