@@ -80,18 +80,19 @@ function lostIds({ account, sent, faults }: ChaosResult): string[] {
   const times = [...account.lost].map((id) => [id, sent.acknowledged.get(id) ?? 0] as const);
   times.sort(([, a], [, b]) => a - b);
   const named = times.slice(0, NAMED).map(([id, seconds]) => {
-    return `lost: ${id}, acknowledged at ${seconds.toFixed(1)} s, ${nearest(faults, seconds)}`;
+    return `lost: ${id}, acknowledged at ${seconds.toFixed(1)} s, ${around(faults, seconds)}`;
   });
   return times.length > NAMED ? [...named, `and ${times.length - NAMED} more`] : named;
 }
 
-function nearest(faults: readonly DoneFault[], seconds: number): string {
-  const distance = ({ from, to }: DoneFault): number => Math.max(from - seconds, seconds - to, 0);
+/** What was under way then, or what was nearest. */
+function around(faults: readonly DoneFault[], seconds: number): string {
+  const during = faults.filter(({ from, to }) => from <= seconds && seconds <= to);
+  if (during.length > 0) return `during: ${during.map(({ kind }) => faultText(kind)).join(', ')}`;
+  const distance = ({ from, to }: DoneFault): number => Math.max(from - seconds, seconds - to);
   const [closest] = faults.toSorted((a, b) => distance(a) - distance(b));
   if (closest === undefined) return 'with no fault';
-  const away = distance(closest);
-  if (away === 0) return `during: ${faultText(closest.kind)}`;
-  return `${away.toFixed(1)} s ${seconds < closest.from ? 'before' : 'after'}: ${faultText(closest.kind)}`;
+  return `${distance(closest).toFixed(1)} s ${seconds < closest.from ? 'before' : 'after'}: ${faultText(closest.kind)}`;
 }
 
 function promisedDuplicates(rows: readonly Row[]): number {
