@@ -28,6 +28,7 @@ if (compiler.status !== 0) process.exitCode = 1; // it has said where, and has w
 const nodes = await readNodeFolders(sources);
 const formPackages = new Set<string>();
 for (const node of nodes) await buildNode(node);
+rmSync(join(dist, 'adapter/fields.js'), { force: true }); // in each config.js now
 await buildPlugin();
 await buildBundled();
 if (process.argv.includes('--generated')) {

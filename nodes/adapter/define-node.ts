@@ -1,14 +1,20 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Static, TSchema } from 'typebox';
 import { Counters } from '../lib/counters.js';
 import { DeadLetters, type Origin } from '../lib/dead-letter.js';
 import { ConfigError, messageOf, type RejectedError } from '../lib/errors.js';
+import { branchesOf } from '../lib/delivery/carried.js';
 import type { DeliveryTag, LateOutcome, Outcome } from '../lib/delivery/outcome.js';
 import type { JsonataEngine } from '../lib/jsonata.js';
 import type { Message } from '../lib/message.js';
 import { compileSettings, type SettingsSchema } from '../lib/settings.js';
 import { configNodeError } from './config-node.js';
+import type { SourceDeliveries } from './deliveries.js';
 import { Instance, type RunningNode } from './instance.js';
+import { logLine } from './log-line.js';
 import { migrate } from './migrate.js';
+import { NodeInput, slotsOf } from './node-input.js';
+import { partOf, setPart } from './part.js';
 import { jsonataOf, projectFolder, type NodeDefinitionInFlow, type Red, type RedNode } from './red.js';
 import { Refusals } from './refusals.js';
 import { StatusLine, type StatusLevel, type StatusText } from './status.js';
@@ -22,6 +28,9 @@ export type Log = (
   sentence: string,
   fields?: Readonly<Record<string, unknown>>,
 ) => void;
+
+/** Whether the flow has a node with this id that could not be made: its settings are wrong. */
+export type IsFailed = (id: string) => boolean;
 
 /** What a node does, without Node-RED. All of it is optional: a schema only has to be there. */
 export type Behaviour = object & BehaviourParts;
@@ -40,6 +49,8 @@ interface BehaviourParts {
   readonly stage?: 'device' | 'ingest';
   /** Begins. Called once the flows have started; for a device, once all ingests are `ready`. */
   start?(): void;
+  /** Called after each deploy, also of other nodes, when all are made and have been started. */
+  deployed?(isFailed: IsFailed): void;
   /** For an ingest: resolves when the broker has granted its subscriptions. */
   ready?(): Promise<void>;
   /** Takes in or makes nothing more; resolves when that is so. Called before `close`, or long before it by a drain. */
@@ -78,13 +89,23 @@ export interface NodeContext<Config, Credentials> {
   readonly projectFolder: string | undefined;
   /** Makes a JSONata expression with Node-RED's functions for it. @throws what JSONata says of it */
   readonly jsonata: JsonataEngine;
-  /** Sends a message that this node is the source of. */
+  /**
+   * Sends a message that this node is the source of: of a delivery that it has begun, else as one that nobody waits for
+   * the answer of.
+   */
   readonly send: Send;
+  /** What comes in by this node, where it is a source. */
+  readonly deliveries: SourceDeliveries;
   /**
    * Says of a message that this node is the source of that it will never be taken: it is counted and leaves by the
-   * rejected output; where that is not wired it goes to the node's dead letters; without them, Catch nodes get it.
+   * rejected output; where that is not wired it goes to the node's dead letters, or those of the user folder. It closes the
+   * branch that the delivery was begun with.
+   *
+   * @returns what has become of it, when that is durable
    */
-  readonly reject: (message: Message, error: RejectedError) => void;
+  readonly reject: (message: Message, error: RejectedError) => Promise<'dead-lettered' | 'dropped'>;
+  /** Says of a delivery that an earlier run has left so many records of it in the spool; `drained` is called for each. */
+  readonly foundSpooled: (delivery: DeliveryTag & { readonly records: number }) => void;
   /** Says what became of a message of which `input` said `spooled`, once it has left the spool. */
   readonly drained: (delivery: DeliveryTag, outcome: LateOutcome) => void;
   readonly status: (level: StatusLevel, text: StatusText) => void;
@@ -137,14 +158,6 @@ export interface NodeSpecification<C extends TSchema, K extends TSchema> {
 /** Node-RED cuts a node off 15 s after it began to close (`nodeCloseTimeout`). */
 const CLOSE_LIMIT_MS = 14_000;
 
-/** What a node of ours carries for the others, keyed so that no flow reaches it. */
-const PART = Symbol.for('sluice.part');
-interface Part {
-  readonly behaviour: Behaviour | undefined;
-  /** Resolves when each user has closed. */
-  readonly users: Set<Promise<void>>;
-}
-
 /**
  * Makes a Node-RED node of a schema and a behaviour. Owned here, once for all nodes: versions, variables, defaults, the
  * check of settings, the input handler, done exactly once, the rejected output, status, counters, and closing.
@@ -157,6 +170,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
 
   const load = (red: Red): void => {
     const instance = Instance.of(red);
+    instance.types.add(type);
     red.nodes.registerType(
       type,
       function (this: RedNode, definition) {
@@ -180,21 +194,11 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
       const closed = Promise.withResolvers<void>();
       const users = new Set<Promise<void>>();
       const name = node.name !== undefined && node.name !== '' ? node.name : type;
-      const outlet =
-        (emit: (messages: (Message | null)[]) => void): Send =>
-        (message, ...outputs) => {
-          const slots: (Message | null)[] = [];
-          for (const output of outputs.length === 0 ? [0] : outputs) slots[output] = message;
-          emit(Array.from(slots, (slot) => slot ?? null));
-        };
-      let open = 0;
       let behaviour: Behaviour | undefined;
       let problem: ConfigError | undefined;
 
       const log: Log = (level, sentence, fields = {}) => {
-        const text = [sentence, ...Object.entries(fields).map(([field, value]) => `${field}=${String(value)}`)].join(
-          ' ',
-        );
+        const text = logLine(sentence, fields);
         if (level === 'info') node.log(text);
         else node[level](text);
       };
@@ -211,15 +215,16 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
         throw configNodeError(kind.nodeType, path, got);
       };
 
-      const origin = (): Origin => ({
-        node: { id: node.id, type, name },
-        tab: node.z ?? '',
-        revision: instance.flowRevision,
-        instance: instance.name,
-        runId: instance.runId,
-      });
+      const origin = (): Origin => instance.originOf(node);
 
-      const sendOwn = outlet((messages) => node.send(messages));
+      const { deliveries } = instance;
+      const sender = { node, type, closing: closing.signal, origin };
+      const emit = (slots: (Message | null)[]): void => node.send(slots);
+      const sendOwn: Send = (message, ...outputs) => {
+        const branches = branchesOf(message);
+        if (branches === undefined) deliveries.sendOwn(sender, message, slotsOf(message, outputs));
+        else deliveries.send(sender, branches, slotsOf(message, outputs), emit);
+      };
       const refusalPorts = { red, node, counters, log, origin };
       let refusals = new Refusals(refusalPorts, {});
 
@@ -227,10 +232,16 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
         const lookup = (variable: string): unknown => red.util.getSetting(node, variable);
         const config = settings.resolve(migrate(definition, specification), lookup);
         const { rejectedOutput } = specification;
-        const { deadLetters: queue = '' } = config as { deadLetters?: string };
+        const { deadLetters: queue = '', timeLimit } = config as { deadLetters?: string; timeLimit?: number };
+        const letters = queue === '' ? undefined : use(queue, DeadLetters, '/deadLetters');
         refusals = new Refusals(refusalPorts, {
           rejectedOutput: typeof rejectedOutput === 'function' ? rejectedOutput(config) : rejectedOutput,
-          deadLetters: queue === '' ? undefined : use(queue, DeadLetters, '/deadLetters'),
+          deadLetters: letters,
+        });
+        deliveries.configure(node.id, {
+          flow: { id: textOf(lookup('NR_FLOW_ID')), name: textOf(lookup('NR_FLOW_NAME')) },
+          letters,
+          limitMs: timeLimit === undefined ? undefined : timeLimit * 1_000,
         });
         behaviour = specification.create({
           id: node.id,
@@ -248,12 +259,10 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
           projectFolder: projectFolder(red),
           jsonata: jsonataOf(red, node),
           send: sendOwn,
-          reject: (message, error) => {
-            refusals.giveUp(message, error, sendOwn, (failure) => {
-              if (failure !== undefined) node.error(failure, message);
-            });
-          },
-          drained: () => undefined,
+          deliveries: instance.deliveries.of(node.id),
+          reject: (message, error) => rejectOwn(message, error),
+          foundSpooled: (delivery) => deliveries.foundSpooled(node.id, delivery),
+          drained: (tag, outcome) => deliveries.ledger(tag.source).drained(tag.number, outcome, type),
           status: (level, text) => {
             if (!closing.signal.aborted) status.set(level, text);
           },
@@ -268,6 +277,29 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
         node.error(`${type} "${name}" ${problem.message}`);
       }
 
+      const rejectOwn = (message: Message, error: RejectedError): Promise<'dead-lettered' | 'dropped'> =>
+        new Promise((resolve) => {
+          const branches = branchesOf(message);
+          refusals.giveUp(message, error, sendOwn, ({ buried, failure }) => {
+            if (failure === undefined) {
+              branches?.close(type, buried === undefined ? undefined : 'dead-lettered', buried);
+            } else if (deliveries.tracking.reporting(node.id, () => node.error(failure, message))) {
+              branches?.close(type);
+            } else if (branches === undefined) {
+              // What has left a spool belongs to nothing any more.
+              void deliveries.bury(node.id, { message, error: failure, origin: origin() }).then((outcome) => {
+                counters.add(outcome, 1, error.code);
+                resolve(outcome);
+              });
+              return;
+            } else {
+              branches.fail({ message, error: failure, origin: origin() });
+            }
+            resolve('dead-lettered');
+          });
+        });
+      const input = new NodeInput({ ...sender, counters, log, deliveries, refusals, behaviour, problem });
+
       setPart(node, { behaviour, users });
       // Also one whose settings are wrong: what it fails is counted where somebody sees it.
       const running: RunningNode = {
@@ -275,44 +307,20 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
         type,
         name,
         behaviour: behaviour ?? {},
+        failed: behaviour === undefined,
         counters,
         status,
         closing: closing.signal,
-        open: () => open,
+        open: () => input.open,
+        input,
       };
       instance.nodes.set(node.id, running);
       void closed.promise.then(() => {
         if (instance.nodes.get(node.id) === running) instance.nodes.delete(node.id);
       });
 
-      node.on('input', (message, emit, done) => {
-        open++;
-        counters.add('received');
-        const send = outlet(emit);
-        const finish = (error?: Error): void => {
-          open--;
-          try {
-            done(error);
-          } catch (cause) {
-            // Node-RED copies what has failed for each Catch node, and thrown on from here this would end the process.
-            log('error', 'could not report a failed message', { error: messageOf(error), reason: messageOf(cause) });
-          }
-        };
-        let pending: Outcome | void | Promise<Outcome | void>;
-        try {
-          if (problem !== undefined) throw problem;
-          pending = behaviour?.input?.(message, send);
-        } catch (error) {
-          refusals.giveUp(message, error, send, finish);
-          return;
-        }
-        if (!(pending instanceof Promise)) finish();
-        else
-          pending.then(
-            () => finish(),
-            (error: unknown) => refusals.giveUp(message, error, send, finish),
-          );
-      });
+      // Three parameters, so that Node-RED waits for `done`.
+      node.on('input', (message, emitAnswer, done) => input.receive(message, emitAnswer, done));
 
       node.on('close', (_removed, done) => {
         closing.abort();
@@ -320,7 +328,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
         const timer = setTimeout(() => limit.resolve('late'), CLOSE_LIMIT_MS);
         void Promise.race([shutDown(), limit.promise])
           .then((outcome) => {
-            if (outcome === 'late') log('error', 'closed before it was done', { open });
+            if (outcome === 'late') log('error', 'closed before it was done', { open: input.open });
           })
           .catch((error: unknown) => log('error', 'could not close cleanly', { error: messageOf(error) }))
           .finally(() => {
@@ -336,6 +344,8 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
           await behaviour?.stop?.();
           // A config node's client goes only after the nodes that use it have finished with it.
           await Promise.all(users);
+          // What was on its way to this node when it left the flow arrives within a turn.
+          await turn();
         } finally {
           await behaviour?.close?.();
         }
@@ -347,12 +357,4 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
-}
-
-function partOf(node: RedNode | null | undefined): Part | undefined {
-  return (node as { [PART]?: Part } | null | undefined)?.[PART];
-}
-
-function setPart(node: RedNode, part: Part): void {
-  Object.defineProperty(node, PART, { value: part, enumerable: false });
 }

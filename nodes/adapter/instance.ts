@@ -3,9 +3,18 @@ import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Counters } from '../lib/counters.js';
-import type { Behaviour } from './define-node.js';
-import type { Red } from './red.js';
+import type { Origin } from '../lib/dead-letter.js';
+import type { Behaviour, IsFailed, Log } from './define-node.js';
+import type { LedgerReport } from './ledger-report.js';
+import { logLine } from './log-line.js';
+import { Deliveries } from './deliveries.js';
+import { LastResort } from './last-resort.js';
+import type { NodeInput } from './node-input.js';
+import type { Red, RedNode } from './red.js';
 import type { StatusLine } from './status.js';
+
+/** What an instance needs of Node-RED. */
+type InstancePorts = Pick<Red, 'events' | 'hooks' | 'log' | 'nodes' | 'settings' | 'util'>;
 
 /** A node of ours that is part of the running flows. */
 export interface RunningNode {
@@ -13,12 +22,15 @@ export interface RunningNode {
   readonly type: string;
   readonly name: string;
   readonly behaviour: Behaviour;
+  /** Whether its settings are wrong, so that it does nothing. */
+  readonly failed: boolean;
   readonly counters: Counters;
   readonly status: StatusLine;
   /** Aborted when the node closes. */
   readonly closing: AbortSignal;
   /** How many messages it has been given and has not completed. */
   open(): number;
+  readonly input: NodeInput;
 }
 
 /** What `GET /sluice/status` says of one node. */
@@ -46,27 +58,63 @@ export class Instance {
   readonly runId = randomUUID();
   readonly startedAt = new Date();
   readonly nodes = new Map<string, RunningNode>();
+  /** The types of our nodes. */
+  readonly types = new Set<string>();
+  readonly deliveries: Deliveries;
+  /** Node-RED's user folder. */
+  userDir: string | undefined;
   readonly #started = new WeakSet<RunningNode>();
   #flowRevision = '';
   #draining = false;
 
   /** The instance that this Node-RED runtime is. It hangs on the runtime's own event bus: one, however the palette was loaded. */
-  static of(red: Pick<Red, 'events'>): Instance {
+  static of(red: Red): Instance {
     const bus = red.events as typeof red.events & { [KEY]?: Instance };
     if (bus[KEY] === undefined) {
-      const instance = new Instance();
+      const instance = new Instance(red);
       bus[KEY] = instance;
       // Before nodes are made; what a storage without revisions gives is none.
       red.events.on('flows:starting', ({ config }: { config?: { rev?: string } }) => {
         instance.#flowRevision = config?.rev ?? '';
+        instance.#draining = false;
       });
       red.events.on('flows:started', () => instance.#start());
     }
+    // Node-RED gives each module of a package an API object of its own.
+    bus[KEY].userDir = red.settings.userDir;
     return bus[KEY];
   }
 
-  constructor(name = process.env['SLUICE_NAME'] ?? '') {
+  /** The instance of a runtime that has loaded the palette, by its event bus. */
+  static running(events: Red['events']): Instance {
+    const instance = (events as typeof events & { [KEY]?: Instance })[KEY];
+    if (instance === undefined) throw new Error('expected a runtime with the palette of Sluice, got one without');
+    return instance;
+  }
+
+  constructor(red: InstancePorts, name = process.env['SLUICE_NAME'] ?? '') {
     this.name = name === '' ? hostname() : name;
+    const log: Log = (_level, sentence, fields = {}) => red.log.warn(logLine(sentence, fields));
+    const writer = `${this.name}.${this.runId.slice(0, 8)}`;
+    this.deliveries = new Deliveries({
+      red,
+      log,
+      ourTypes: this.types,
+      nodes: () => this.nodes.values(),
+      lastResort: new LastResort(() => this.userDir ?? '.', writer, log),
+      origin: (node) => this.originOf(node),
+    });
+  }
+
+  /** What a dead letter says of a node. */
+  originOf({ id, type, name, z }: RedNode): Origin {
+    return {
+      node: { id, type, name: name === undefined || name === '' ? type : name },
+      tab: z ?? '',
+      revision: this.#flowRevision,
+      instance: this.name,
+      runId: this.runId,
+    };
   }
 
   /** Node-RED's revision of the flows that run. */
@@ -87,6 +135,12 @@ export class Instance {
     return { instance: this.name, runId: this.runId, startedAt: this.startedAt.toISOString(), nodes };
   }
 
+  ledger(): LedgerReport {
+    const report = this.deliveries.report();
+    const { name: instance, runId, startedAt } = this;
+    return { instance, runId, startedAt: startedAt.toISOString(), balanced: report.gap === 0, ...report };
+  }
+
   /** Resolves when every ingest has its subscriptions: what is published from then on has a taker. */
   async ready(): Promise<void> {
     await Promise.all([...this.nodes.values()].map(readyOrClosed));
@@ -94,8 +148,8 @@ export class Instance {
 
   /**
    * Stops in the order that leaves nothing behind: devices, then until nothing has moved for a moment, then the
-   * ingests, and again until nothing moves. Sinks write what they hold when the flows are stopped, which is the caller's
-   * next step.
+   * ingests, and again until nothing moves and every delivery is settled. What a sink then still holds it stores or
+   * spools when the flows are stopped, which is the caller's next step.
    */
   async drain(timeoutMs: number): Promise<void> {
     this.#draining = true;
@@ -104,6 +158,8 @@ export class Instance {
     await this.#untilQuiet(deadline);
     await this.#stop('ingest', deadline);
     await this.#untilQuiet(deadline);
+    const settled = Promise.all([...this.deliveries.ledgers.values()].map((ledger) => ledger.empty()));
+    await Promise.race([settled, delay(Math.max(0, deadline - Date.now()), undefined, { ref: false })]);
   }
 
   /**
@@ -119,6 +175,8 @@ export class Instance {
     };
     for (const node of fresh) this.#started.add(node);
     for (const node of fresh.filter(({ behaviour }) => behaviour.stage !== 'device')) begin(node);
+    const isFailed: IsFailed = (id) => this.nodes.get(id)?.failed === true;
+    if (!this.#draining) for (const { behaviour } of this.nodes.values()) behaviour.deployed?.(isFailed);
     void this.ready().then(() => {
       for (const node of fresh.filter(({ behaviour }) => behaviour.stage === 'device')) begin(node);
     });

@@ -1,17 +1,24 @@
 import { messageOf, UnavailableError } from '../lib/errors.js';
 import { Instance } from './instance.js';
+import { LeftSpools } from './left-spools.js';
 import type { AdminHandler, AdminResponse, Red } from './red.js';
 
 /**
- * What the palette adds to the runtime beside its nodes: the admin endpoints. Node-RED loads plugins with `require`,
+ * What the palette adds to the runtime beside its nodes: the admin endpoints, a word on what removed nodes have left. Node-RED loads plugins with `require`,
  * which takes this name of a module's exports.
  */
 function plugin(red: Red): void {
   const instance = Instance.of(red);
   red.plugins.registerPlugin('sluice', { type: 'sluice' });
+  const leftSpools = new LeftSpools(red);
+  red.events.on('flows:started', () => void leftSpools.report());
 
   red.httpAdmin.get('/sluice/status', red.auth.needsPermission('sluice.read'), (_request, response) => {
     response.json(instance.report());
+  });
+
+  red.httpAdmin.get('/sluice/ledger', red.auth.needsPermission('sluice.read'), (_request, response) => {
+    response.json(instance.ledger());
   });
 
   red.httpAdmin.get(

@@ -31,11 +31,42 @@ export interface RedNode {
   readonly credentials?: Readonly<Record<string, unknown>>;
   on(event: 'input', handler: InputHandler): void;
   on(event: 'close', handler: (removed: boolean, done: () => void) => void): void;
-  send(messages: (Message | null)[]): void;
+  send: (messages: (Message | null)[]) => void;
+  receive(message: Message): void;
   status(status: NodeStatus): void;
   log(text: string): void;
   warn(text: string): void;
   error(text: string | Error, message?: Message): void;
+}
+
+/** A message on its way over one wire: https://nodered.org/docs/api/hooks/messaging/ */
+export interface SendEvent {
+  readonly msg: Message;
+  readonly source: { readonly id: string; readonly node: RedNode; readonly port: number };
+  readonly destination: { readonly id: string; readonly node: RedNode };
+  /** Whether `msg` is a copy made for this wire. */
+  readonly cloneMessage: boolean;
+}
+
+export interface ReceiveEvent {
+  readonly msg: Message;
+  readonly destination: { readonly id: string; readonly node: RedNode };
+}
+
+export interface CompleteEvent {
+  readonly msg: Message;
+  readonly error?: unknown;
+  readonly node: { readonly id: string; readonly node: RedNode };
+}
+
+export interface LogEntry {
+  readonly level: number;
+  readonly id?: string;
+  readonly msg?: unknown;
+}
+
+interface LogHandler {
+  emit(event: 'log', entry: LogEntry): void;
 }
 
 export interface AdminRequest {
@@ -65,6 +96,17 @@ export interface Red {
     getNode(id: string): RedNode | null | undefined;
   };
   readonly events: EventEmitter;
+  readonly hooks: {
+    has(hook: string): boolean;
+    /** The callback takes one parameter and returns nothing: so it stays synchronous. */
+    add(hook: string, callback: (event: never) => void): void;
+    remove(hook: string): void;
+  };
+  readonly log: {
+    warn(text: string): void;
+    addHandler(handler: LogHandler): void;
+    removeHandler(handler: LogHandler): void;
+  };
   readonly settings: {
     /** Only a test's runtime has none. */
     readonly userDir?: string;
@@ -76,6 +118,7 @@ export interface Red {
     getSetting(node: RedNode, name: string): unknown;
     /** As Node-RED copies a message for a second wire. */
     cloneMessage(message: Message): Message;
+    generateId(): string;
     /** JSONata with `$flowContext`, `$globalContext`, `$env`, `$moment`, `$clone`. @throws what JSONata says of the text */
     prepareJSONataExpression(text: string, node: RedNode): PreparedExpression;
     evaluateJSONataExpression(

@@ -20,6 +20,14 @@ export interface RefusalPlaces {
   readonly deadLetters?: DeadLetters | undefined;
 }
 
+/** What has become of a message that a node does not take. Neither: the rejected output has it. */
+export interface RefusalEnd {
+  /** The reason, where it is a dead letter. */
+  readonly buried?: string;
+  /** Nobody has it. */
+  readonly failure?: Error;
+}
+
 /** What becomes of a message that a node does not take: the rejected output, else the dead letters, else nobody has it. */
 export class Refusals {
   readonly #ports: RefusalPorts;
@@ -30,14 +38,14 @@ export class Refusals {
     this.#places = places;
   }
 
-  /** @param settled - called once; with the error when nobody has the message */
-  giveUp(message: Message, error: unknown, send: Send, settled: (failure?: Error) => void): void {
+  /** @param settled - called once */
+  giveUp(message: Message, error: unknown, send: Send, settled: (end: RefusalEnd) => void): void {
     const { counters, log } = this.#ports;
     const cause = error instanceof Error ? error : new Error(String(error));
     if (cause instanceof RejectedError) {
       counters.add('rejected', 1, cause.code);
       if (this.#sendOn(message, cause, send)) {
-        settled();
+        settled({});
         return;
       }
     } else {
@@ -46,14 +54,14 @@ export class Refusals {
     const { deadLetters } = this.#places;
     // A server that is away says nothing against the message.
     if (deadLetters === undefined || cause instanceof UnavailableError) {
-      settled(cause);
+      settled({ failure: cause });
       return;
     }
     this.#bury(deadLetters, message, cause).then(
-      () => settled(),
+      () => settled({ buried: reasonCode(cause) }),
       (problem: unknown) => {
         log('error', 'a dead letter could not be kept', { reason: messageOf(problem) });
-        settled(cause);
+        settled({ failure: cause });
       },
     );
   }

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { queueFields } from '../adapter/fields.js';
 import type { PaletteEntry } from '../adapter/palette.js';
 
 export const config = Type.Object({
@@ -45,23 +46,7 @@ export const config = Type.Object({
     default: 'dead_letters',
     ui: { icon: 'fa-table', when: { field: 'place', is: ['mongodb'] } },
   }),
-  maxQueue: Type.Integer({
-    title: 'Queue',
-    description:
-      'The most letters that wait to be kept while the store is away; one more fails at once (`queue-full`).',
-    default: 10_000,
-    minimum: 1,
-    maximum: 1_000_000,
-    ui: { icon: 'fa-tasks', unit: 'letters' },
-  }),
-  maxQueueBytes: Type.Integer({
-    title: 'Memory',
-    description: 'The most bytes of letters that wait; one more fails at once (`queue-full`).',
-    default: 268_435_456,
-    minimum: 65_536,
-    maximum: 4_294_967_296,
-    ui: { icon: 'fa-database', unit: 'bytes' },
-  }),
+  ...queueFields('letters that wait to be kept while the store is away', 'letters'),
 });
 
 /** The row by which a node chooses its queue. */

@@ -44,6 +44,9 @@ export class RejectedError extends SluiceError {
   }
 }
 
+/** What a node that is not ours has reported, or why it has not done with a message. */
+export class NodeError extends SluiceError {}
+
 /** What counters and dead letters call an error: the code of one of ours, else its name. */
 export function reasonCode(error: Error): string {
   return error instanceof SluiceError ? error.code : error.name;

@@ -1,7 +1,28 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { Message } from './message.js';
 
 /** The MQTT 5 user property that carries a message's identity. */
 export const MESSAGE_ID = 'message-id';
+
+/** `msg.parts` of Node-RED's split node: https://nodered.org/docs/user-guide/messages#message-sequences */
+interface Parts {
+  /** Of what was split. Batch nodes number messages too, without one: each of those is whole. */
+  readonly type?: unknown;
+  readonly index?: unknown;
+  /** Where what was split is itself a part. */
+  readonly parts?: Parts;
+}
+
+/** The identity of a message; of a part it is that of the whole with `#` and its index, from the outermost in. */
+export function identityOf({ identity, parts }: Message): string | undefined {
+  if (typeof identity !== 'string' || identity === '') return undefined;
+  return `${identity}${indexOf(parts as Parts | undefined)}`;
+}
+
+function indexOf(parts: Parts | undefined): string {
+  if (parts?.type === undefined || typeof parts.index !== 'number') return '';
+  return `${indexOf(parts.parts)}#${parts.index}`;
+}
 
 /**
  * A UUIDv7: 48 bits of Unix time in milliseconds, then random bits (RFC 9562, section 5.7).

@@ -67,6 +67,7 @@ export class CollectionSetup {
   /** By collection: undefined once it is ready. */
   readonly #begun = new Map<string, Promise<void> | undefined>();
   readonly #held = new Map<string, string>();
+  readonly #whenHeld = new Map<string, PromiseWithResolvers<void>>();
   #warning: string | undefined;
 
   /** @throws ConfigError as `checkSetup` */
@@ -80,6 +81,18 @@ export class CollectionSetup {
   /** Why messages wait for a collection to be made. */
   get held(): string | undefined {
     return this.#held.values().next().value;
+  }
+
+  heldFor(collection: string): string | undefined {
+    return this.#held.get(collection);
+  }
+
+  /** Resolves when writes to a collection have to wait for more than one attempt to make it. */
+  async whenHeld(collection: string): Promise<void> {
+    if (this.#held.has(collection)) return;
+    let whenHeld = this.#whenHeld.get(collection);
+    if (whenHeld === undefined) this.#whenHeld.set(collection, (whenHeld = Promise.withResolvers<void>()));
+    await whenHeld.promise;
   }
 
   /** What could not be made, and nothing waits for. */
@@ -147,6 +160,8 @@ export class CollectionSetup {
       this.#ports.warn('cannot make the collection ready, will try again', { collection, reason: messageOf(error) });
     }
     this.#held.set(collection, sentence);
+    this.#whenHeld.get(collection)?.resolve();
+    this.#whenHeld.delete(collection);
     this.#ports.changed(); // each time: more may wait by now
   }
 

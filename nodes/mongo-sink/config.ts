@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { queueFields, spoolFields } from '../adapter/fields.js';
 import type { FieldHint, PaletteEntry } from '../adapter/palette.js';
 import { deadLetters } from '../dead-letter-queue/config.js';
 
@@ -334,22 +335,8 @@ export const config = Type.Object({
     maximum: 64,
     ui: { icon: 'fa-exchange' },
   }),
-  maxQueue: Type.Integer({
-    title: 'Queue',
-    description: 'The most messages that wait for a write; one more fails at once (`queue-full`).',
-    default: 10_000,
-    minimum: 1,
-    maximum: 1_000_000,
-    ui: { icon: 'fa-tasks', unit: 'messages' },
-  }),
-  maxQueueBytes: Type.Integer({
-    title: 'Memory',
-    description: 'The most bytes of documents that wait for a write; one more fails at once (`queue-full`).',
-    default: 268_435_456,
-    minimum: 65_536,
-    maximum: 4_294_967_296,
-    ui: { icon: 'fa-database', unit: 'bytes' },
-  }),
+  ...queueFields('messages that wait for a write', 'messages'),
+  ...spoolFields('the database'),
   deadLetters,
 });
 

@@ -1,11 +1,12 @@
 import { RejectedError } from '../lib/errors.js';
+import { identityOf } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
 import type { Document } from './document.js';
 
 /** @throws RejectedError `lone-surrogate`: BSON would make another identity of it */
-export function identityOf({ identity }: Message): string | undefined {
-  if (identity === undefined || identity === '') return undefined;
-  if (identity.isWellFormed()) return identity;
+export function documentIdentity(message: Message): string | undefined {
+  const identity = identityOf(message);
+  if (identity === undefined || identity.isWellFormed()) return identity;
   throw new RejectedError('expected an identity in whole characters, got half of a surrogate pair', {
     code: 'lone-surrogate',
   });

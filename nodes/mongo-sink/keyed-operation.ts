@@ -6,7 +6,7 @@ import { compilePath, pathSteps } from '../lib/template.js';
 import { checkBson } from './bson-check.js';
 import type { Config } from './config.js';
 import type { Document } from './document.js';
-import { identityOf, ownId } from './identity.js';
+import { documentIdentity, ownId } from './identity.js';
 import type { Newer, Prepare } from './operation.js';
 import { compileUpdateDocument, conflicting } from './update-document.js';
 
@@ -27,7 +27,7 @@ export function compileKeyed(config: KeyedConfig): Prepare {
   const condition =
     newerOnly === undefined || config.operation === 'delete' ? undefined : compileNewer(newerOnly, key.map(dotted));
   return (made, message, scope) => {
-    const id = ownId(made) ?? (byId ? identityOf(message) : undefined);
+    const id = ownId(made) ?? (byId ? documentIdentity(message) : undefined);
     const rest = { ...made };
     delete rest['_id'];
     const document: Document = id === undefined ? rest : { _id: id, ...rest };

@@ -4,7 +4,7 @@ import type { Message } from '../lib/message.js';
 import { checkBson } from './bson-check.js';
 import type { Config } from './config.js';
 import type { Document } from './document.js';
-import { identityOf, ownId } from './identity.js';
+import { documentIdentity, ownId } from './identity.js';
 import { compileKeyed } from './keyed-operation.js';
 
 /** The write that a message asks for. */
@@ -48,7 +48,7 @@ export function compileOperation(
 /** A payload's own `_id` wins, then the message's identity; else one is made here, so that a retry has the same. */
 function prepareInsert(document: Document, message: Message): Prepared {
   checkBson(document);
-  const id = ownId(document) ?? identityOf(message) ?? new ObjectId();
+  const id = ownId(document) ?? documentIdentity(message) ?? new ObjectId();
   const withId: Document = { _id: id, ...document };
   withId['_id'] = id; // over a null of the document's own
   const known = typeof id === 'string' || typeof id === 'number';

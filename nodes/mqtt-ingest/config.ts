@@ -77,6 +77,15 @@ export const config = Type.Object({
     maximum: 65_535,
     ui: { icon: 'fa-tasks', unit: 'messages' },
   }),
+  timeLimit: Type.Integer({
+    title: 'Time limit',
+    description:
+      'For how long a node that is not of Sluice may keep a message; then the message has failed and becomes a dead letter. A message that waits for a server is not counted.',
+    default: 120,
+    minimum: 1,
+    maximum: 86_400,
+    ui: { icon: 'fa-hourglass-half', unit: 's' },
+  }),
   deadLetters,
 });
 

@@ -1,22 +1,33 @@
 import type { Behaviour, NodeContext } from '../adapter/define-node.js';
+import type { Delivery } from '../lib/delivery/delivery.js';
 import { RejectedError } from '../lib/errors.js';
 import { MESSAGE_ID, uuidv7 } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
 import { templateScope } from '../lib/scope.js';
 import { compileTemplate, type Template } from '../lib/template.js';
-import { MqttBroker, type Subscription } from '../sluice-mqtt-broker/broker.js';
-import type { ConnectionState, Publish } from '../sluice-mqtt-broker/connection.js';
+import { MqttBroker } from '../sluice-mqtt-broker/broker.js';
+import type { ConnectionState } from '../sluice-mqtt-broker/connection.js';
+import type { Publish } from '../sluice-mqtt-broker/mqttjs.js';
+import type { Subscription } from '../sluice-mqtt-broker/subscriptions.js';
 import type { Config } from './config.js';
 import { decoder } from './decode.js';
 
-/** Takes messages from a broker into the flow. */
+const SHOWN_EVERY_MS = 1_000;
+/** In-order acknowledgement makes the oldest message everybody's matter. */
+const SLOW_S = 5;
+const counted = new Intl.NumberFormat('en');
+
+/** Takes messages from a broker into the flow, and acknowledges each when every branch of the flow has stored it. */
 export class MqttIngest implements Behaviour {
   readonly stage = 'ingest';
   readonly #context: NodeContext<Config, unknown>;
   readonly #decode: (payload: Buffer) => unknown;
   readonly #identity: Template | undefined;
   readonly #subscription: Subscription;
+  /** At QoS 1 and 2, which are acknowledged. */
+  readonly #unanswered = new Set<Delivery>();
   readonly #ready = Promise.withResolvers<void>();
+  #shown: NodeJS.Timeout | undefined;
   #state: ConnectionState = { level: 'off', text: 'not subscribed' };
 
   constructor(context: NodeContext<Config, unknown>) {
@@ -26,11 +37,13 @@ export class MqttIngest implements Behaviour {
     this.#identity = config.identity === undefined ? undefined : compileTemplate(config.identity);
     const broker = context.use(config.broker, MqttBroker, '/broker');
     this.#subscription = broker.subscribe({
+      owner: context.id,
       filters: config.topics,
       qos: config.qos,
       group: config.group,
       window: config.maxInFlight,
-      receive: (publish) => this.#receive(publish),
+      receive: (publish, answer) => this.#receive(publish, answer),
+      lost: () => this.#forget(),
       onState: (state) => {
         this.#state = state;
         if (state.level === 'ok') this.#ready.resolve();
@@ -39,31 +52,58 @@ export class MqttIngest implements Behaviour {
     });
   }
 
+  start(): void {
+    this.#shown = setInterval(() => this.#showStatus(), SHOWN_EVERY_MS).unref();
+  }
+
   ready(): Promise<void> {
     return this.#ready.promise;
   }
 
   async stop(): Promise<void> {
+    clearInterval(this.#shown);
     await this.#subscription.stop();
     this.#state = { level: 'off', text: 'stopped' };
     this.#showStatus();
   }
 
-  #receive(publish: Publish): void {
-    const { counters } = this.#context;
+  /** @param answer - acknowledges the PUBLISH */
+  #receive(publish: Publish, answer: () => void): void {
+    const { counters, config, deliveries } = this.#context;
     counters.add('received');
+    if (publish.qos === 0 && deliveries.inFlight() >= config.maxInFlight) {
+      // The broker keeps none of these for later, so that there is nothing to hold back.
+      counters.add('dropped', 1, 'window');
+      deliveries.drop('window');
+      answer();
+      return;
+    }
     const receivedAt = Date.now();
     const message = this.#toMessage(publish, receivedAt);
+    const delivery = deliveries.begin(message, () => {
+      this.#unanswered.delete(delivery);
+      answer();
+    });
+    if (publish.qos > 0) this.#unanswered.add(delivery);
     try {
       message.payload = this.#decode(publish.payload);
       message.identity ??= this.#identity?.render(templateScope(message)) ?? uuidv7(receivedAt);
-      this.#context.send(message, 0);
     } catch (error) {
       if (!(error instanceof RejectedError)) throw error;
       message.identity ??= uuidv7(receivedAt);
-      this.#context.reject(message, error);
+      void this.#context.reject(message, error);
+      this.#showStatus();
+      return;
     }
+    this.#context.send(message, 0);
+    delivery.close(this.#context.type);
     this.#showStatus();
+  }
+
+  /** What came by a connection that is gone is not acknowledged on the next: the broker gives it again. */
+  #forget(): void {
+    this.#context.deliveries.abandon(this.#unanswered);
+    this.#unanswered.clear();
   }
 
   /** The message with its payload still as it came. Names as the core `mqtt in` node gives them. */
@@ -83,9 +123,19 @@ export class MqttIngest implements Behaviour {
   }
 
   #showStatus(): void {
-    const { status, counters } = this.#context;
+    const { status, counters, deliveries } = this.#context;
     const { level, text } = this.#state;
-    const received = `${counters.total('received').toLocaleString('en')} received`;
-    status(level, level === 'ok' ? received : level === 'off' ? `${text}, ${received}` : text);
+    const received = (): string => `${counted.format(counters.total('received'))} received`;
+    if (level !== 'ok') {
+      status(level, level === 'off' ? `${text}, ${received()}` : text);
+      return;
+    }
+    status(deliveries.late().size > 0 ? 'warning' : 'ok', () => {
+      const late = [...deliveries.late()].map(([type, count]) => `${counted.format(count)} by ${type}`).join(', ');
+      if (late !== '') return `${received()}; sent too late to be waited for: ${late}`;
+      const oldest = deliveries.oldest();
+      if (oldest === undefined || oldest.seconds < SLOW_S) return received();
+      return `${received()}; ${oldest.seconds.toFixed()} s in ${oldest.holder}`;
+    });
   }
 }

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { queueFields, spoolFields } from '../adapter/fields.js';
 import type { PaletteEntry } from '../adapter/palette.js';
 import { deadLetters } from '../dead-letter-queue/config.js';
 
@@ -123,23 +124,7 @@ export const config = Type.Object({
     default: false,
     ui: { icon: 'fa-users' },
   }),
-  maxQueue: Type.Integer({
-    title: 'Queue',
-    description: 'The most messages that wait for the broker or for its answer; one more fails at once (`queue-full`).',
-    default: 10_000,
-    minimum: 1,
-    maximum: 1_000_000,
-    ui: { icon: 'fa-tasks', unit: 'messages' },
-  }),
-  maxQueueBytes: Type.Integer({
-    title: 'Memory',
-    description:
-      'The most bytes of payloads that wait for the broker or for its answer; one more fails at once (`queue-full`).',
-    default: 268_435_456,
-    minimum: 65_536,
-    maximum: 4_294_967_296,
-    ui: { icon: 'fa-database', unit: 'bytes' },
-  }),
+  ...queueFields('messages that wait for the broker or for its answer', 'messages'),
   maxWait: Type.Integer({
     title: 'Wait',
     description: 'For how many seconds a message waits for the broker and its answer; then it fails.',
@@ -148,6 +133,7 @@ export const config = Type.Object({
     maximum: 86_400,
     ui: { icon: 'fa-clock-o', unit: 's' },
   }),
+  ...spoolFields('the broker'),
   deadLetters,
 });
 

@@ -1,5 +1,5 @@
 import { ConfigError, describeValue, RejectedError } from '../lib/errors.js';
-import { MESSAGE_ID } from '../lib/identity.js';
+import { identityOf, MESSAGE_ID } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
 import { compileTemplate, type Template } from '../lib/template.js';
 import type { PublishProperties } from '../sluice-mqtt-broker/outbox.js';
@@ -49,8 +49,8 @@ function compileUserProperties(config: Config): (message: Message, scope: object
       const value = template.render(scope);
       if (value !== undefined) all.set(name, checkedUserText(name, value));
     }
-    const { identity } = message;
-    if (config.messageId && typeof identity === 'string' && identity !== '') {
+    const identity = identityOf(message);
+    if (config.messageId && identity !== undefined) {
       all.set(MESSAGE_ID, checkedUserText(MESSAGE_ID, identity));
     }
     return all;

@@ -1,46 +1,26 @@
-import type { MqttClient } from 'mqtt';
-import type { Behaviour, NodeContext } from '../adapter/define-node.js';
-import { within } from '../adapter/waiting.js';
-import { messageOf } from '../lib/errors.js';
-import { compileTopicFilter } from '../lib/topic.js';
+import type { Behaviour, IsFailed, NodeContext } from '../adapter/define-node.js';
+import { atMost, FLUSH_LIMIT_MS } from '../adapter/waiting.js';
 import type { Config, Credentials } from './config.js';
-import { Connection, END_TIMEOUT_MS, type ConnectionState, type Publish } from './connection.js';
+import { Connection, END_TIMEOUT_MS, type ConnectionState } from './connection.js';
 import { Outbox, type Publication, type Publishing } from './outbox.js';
+import { Receiver } from './receiver.js';
+import { Subscriptions, type Subscription, type SubscriptionRequest } from './subscriptions.js';
 import { readTls } from './tls.js';
 
-export interface SubscriptionRequest {
-  /** Topic filters without the prefix of a shared subscription. */
-  readonly filters: readonly string[];
-  readonly qos: 0 | 1 | 2;
-  /** The group of a shared subscription (MQTT 5.0 section 4.8.2). */
-  readonly group?: string | undefined;
-  /** How many messages this subscriber takes before it has answered one: its share of receiveMaximum. */
-  readonly window: number;
-  receive(publish: Publish): void;
-  /** Now and at every change. `ok`: the broker has granted every filter. */
-  onState(state: ConnectionState): void;
-}
-
-export interface Subscription {
-  /** No message is received any more when it resolves. A session that the broker keeps goes on collecting. */
-  stop(): Promise<void>;
-}
-
-interface Subscriber extends SubscriptionRequest {
-  /** Topic filters as SUBSCRIBE carries them. */
-  readonly subscriptions: readonly string[];
-  readonly identifiers: readonly number[];
-  readonly matches: (topic: string) => boolean;
-}
-
+/** Without `closing` the nodes that use it have closed when it begins to. */
 type BrokerContext = Pick<
   NodeContext<Config, Credentials>,
   'id' | 'instance' | 'config' | 'credentials' | 'counters' | 'status' | 'log'
->;
+> &
+  Partial<Pick<NodeContext<Config, Credentials>, 'closing'>>;
+
+/** Since the flow began to close: with what comes after it, it is less than Node-RED's limit. */
+const SETTLE_LIMIT_MS = FLUSH_LIMIT_MS + 200;
+/** For the PUBRELs: those that come later are for a session that goes on. aedes leaves out some. */
+const RELEASE_LIMIT_MS = 500;
 
 const RANK = ['error', 'warning', 'busy', 'ok', 'off'] as const;
 const UNVERIFIED = 'whoever answers is taken for the broker: its certificate is not verified';
-const SUBSCRIBING: ConnectionState = { level: 'busy', text: 'subscribing' };
 
 /**
  * One broker for all nodes that name it, over one connection for what comes in, which has the session, and one for what
@@ -55,12 +35,13 @@ export class MqttBroker implements Behaviour {
   readonly #inbound: Connection;
   readonly #outbound: Connection;
   readonly #wanted = new Set<Connection>();
-  readonly #subscribers = new Set<Subscriber>();
   readonly #listeners = new Set<(state: ConnectionState) => void>();
+  readonly #subscriptions: Subscriptions;
+  readonly #receiver: Receiver;
   readonly #outbox: Outbox;
   readonly #unverified: boolean;
   #started = false;
-  #identifiersAvailable = true;
+  #closingSince: number | undefined;
 
   /** @throws ConfigError `tls` for a certificate or a key that is none, or does not fit */
   constructor(context: BrokerContext) {
@@ -82,18 +63,27 @@ export class MqttBroker implements Behaviour {
     const takenOver = (id: string): void =>
       context.log('error', 'the session was taken over by another client with the same client id', { clientId: id });
     const outboundId = `${clientId}-out`;
+    this.#subscriptions = new Subscriptions({
+      counters: context.counters,
+      log: context.log,
+      client: () => this.#inbound.client,
+      version: () => this.#inbound.version,
+      state: () => this.#inbound.state,
+    });
+    this.#receiver = new Receiver({
+      window: () => this.#subscriptions.window,
+      message: (publish, receipt) => this.#subscriptions.dispatch(publish, receipt),
+      lost: () => this.#subscriptions.lost(),
+    });
     this.#inbound = new Connection(
       { ...settings, clientId },
       {
-        receiveMaximum: () => [...this.#subscribers].reduce((sum, { window }) => sum + window, 0),
-        connected: (client, connack) => {
-          this.#identifiersAvailable = connack.properties?.subscriptionIdentifiersAvailable !== false;
-          for (const subscriber of this.#subscribers) this.#sendSubscribe(client, subscriber);
-        },
-        lost: () => undefined,
-        message: (publish) => this.#dispatch(publish),
+        receiveMaximum: () => this.#subscriptions.window,
+        made: (client) => this.#receiver.attach(client),
+        connected: (client, connack) => this.#subscriptions.connected(client, connack),
+        lost: () => this.#receiver.lost(),
         changed: () => {
-          for (const subscriber of this.#subscribers) subscriber.onState(this.#subscriptionState());
+          this.#subscriptions.changed();
           this.#showStatus();
         },
         takenOver: () => takenOver(clientId),
@@ -106,7 +96,6 @@ export class MqttBroker implements Behaviour {
         receiveMaximum: () => 0,
         connected: (client, connack) => this.#outbox.connected(client, this.#outbound.version, connack),
         lost: (forGood) => this.#outbox.lost(forGood, this.#outbound.state.text),
-        message: () => undefined,
         changed: (state) => {
           for (const listener of this.#listeners) listener(state);
           this.#showStatus();
@@ -114,6 +103,7 @@ export class MqttBroker implements Behaviour {
         takenOver: () => takenOver(outboundId),
       },
     );
+    context.closing?.addEventListener('abort', () => (this.#closingSince = performance.now()));
   }
 
   /** Calls the listener now and at every change of the connection that publishes. @returns what ends that */
@@ -124,23 +114,12 @@ export class MqttBroker implements Behaviour {
     return () => this.#listeners.delete(listener);
   }
 
+  /** From the end of the deploy on, when there is something to send a message to. */
   subscribe(request: SubscriptionRequest): Subscription {
-    const matchers = request.filters.map(compileTopicFilter);
-    const { group, filters } = request;
-    const subscriptions = filters.map((filter) => (group === undefined ? filter : `$share/${group}/${filter}`));
-    const subscriber: Subscriber = {
-      ...request,
-      subscriptions,
-      identifiers: subscriptions.map(subscriptionIdentifier),
-      matches: (topic) => matchers.some((matches) => matches(topic)),
-    };
-    this.#subscribers.add(subscriber);
-    subscriber.onState(this.#subscriptionState());
-    this.#want(this.#inbound);
+    const subscription = this.#subscriptions.add(request);
+    this.#wanted.add(this.#inbound);
     if (this.#context.config.will.topic !== undefined) this.#want(this.#outbound);
-    const { client } = this.#inbound;
-    if (client !== undefined) this.#sendSubscribe(client, subscriber);
-    return { stop: () => this.#unsubscribe(subscriber) };
+    return subscription;
   }
 
   /**
@@ -178,12 +157,21 @@ export class MqttBroker implements Behaviour {
 
   start(): void {
     this.#started = true;
+    this.deployed(() => false);
     for (const connection of this.#wanted) connection.open();
+  }
+
+  deployed(isFailed: IsFailed): void {
+    const unsubscribed = this.#subscriptions.deployed(isFailed);
+    this.#receiver.resized();
+    if (!this.#wanted.has(this.#inbound)) return;
+    if (this.#subscriptions.empty) void this.#retire(unsubscribed);
+    else this.#want(this.#inbound);
   }
 
   async close(): Promise<void> {
     this.#listeners.clear();
-    await Promise.all([this.#inbound.close(), this.#outbound.close()]);
+    await Promise.all([this.#closeInbound(), this.#outbound.close()]);
   }
 
   /**
@@ -211,78 +199,27 @@ export class MqttBroker implements Behaviour {
     if (this.#started) connection.open();
   }
 
-  #sendSubscribe(client: MqttClient, subscriber: Subscriber): void {
-    const withIdentifier = this.#inbound.version === 5 && this.#identifiersAvailable;
-    const refusals: string[] = [];
-    const answers = subscriber.subscriptions.map(async (subscription, index) => {
-      // Subscribers of one filter have one subscription in the session: the last SUBSCRIBE replaces it [MQTT-3.8.4-3].
-      const qos = [...this.#subscribers]
-        .filter(({ subscriptions }) => subscriptions.includes(subscription))
-        .reduce<0 | 1 | 2>((highest, other) => (other.qos > highest ? other.qos : highest), 0);
-      const subscriptionIdentifier = subscriber.identifiers[index];
-      const properties =
-        withIdentifier && subscriptionIdentifier !== undefined ? { subscriptionIdentifier } : undefined;
-      try {
-        await client.subscribeAsync(subscription, { qos, ...(properties && { properties }) });
-      } catch (error) {
-        refusals.push(`${subscription} (${messageOf(error)})`);
-      }
-    });
-    void Promise.all(answers).then(() => {
-      // At the end of a connection there is no answer: the next one subscribes again.
-      if (client !== this.#inbound.client || !this.#subscribers.has(subscriber)) return;
-      if (refusals.length === 0) {
-        subscriber.onState(this.#inbound.state);
-        return;
-      }
-      const text = `the broker refuses the subscription to ${refusals.join(', ')}`;
-      subscriber.onState({ level: 'error', text });
-      this.#context.log('error', 'the broker refuses a subscription', { refused: refusals.join(', ') });
-    });
+  /** What the flow has taken is acknowledged as long as there is time; the rest is left to the session. */
+  async #closeInbound(): Promise<void> {
+    const receiver = this.#receiver;
+    const now = performance.now();
+    const deadline = (this.#closingSince ?? now) + SETTLE_LIMIT_MS;
+    receiver.leave();
+    this.#subscriptions.leave(!this.#context.config.cleanStart);
+    await atMost(Math.max(0, deadline - now), receiver.settled());
+    await atMost(RELEASE_LIMIT_MS, receiver.released());
+    await this.#inbound.close();
   }
 
-  /**
-   * Gives a PUBLISH to its subscribers. With MQTT 5 the broker names the subscriptions that it was sent for: so filters
-   * of two subscribers that overlap do not give a message twice, and what a session still sends for subscriptions of an
-   * earlier flow is nobody's. Without, the topic decides.
-   */
-  #dispatch(publish: Publish): void {
-    const named = [publish.properties?.subscriptionIdentifier ?? []].flat();
-    const takers = [...this.#subscribers].filter(({ identifiers, matches }) =>
-      named.length > 0 ? identifiers.some((identifier) => named.includes(identifier)) : matches(publish.topic),
-    );
-    if (takers.length === 0) {
-      this.#context.counters.add('dropped', 1, 'no-subscriber');
-      if (this.#context.counters.total('dropped') === 1) {
-        this.#context.log('warn', 'a message came for a subscription that this flow no longer has', {
-          topic: publish.topic,
-        });
-      }
-    }
-    for (const taker of takers) taker.receive(publish);
-  }
-
-  async #unsubscribe(subscriber: Subscriber): Promise<void> {
-    const { client } = this.#inbound;
-    const others = [...this.#subscribers].filter((other) => other !== subscriber);
-    if (this.#context.config.cleanStart && client !== undefined) {
-      const unused = subscriber.subscriptions.filter((subscription) =>
-        others.every(({ subscriptions }) => !subscriptions.includes(subscription)),
-      );
-      await within(END_TIMEOUT_MS, client.unsubscribeAsync(unused)).catch((error: unknown) => {
-        this.#context.log('warn', 'could not unsubscribe', { reason: messageOf(error) });
-      });
-    } else if (others.length === 0) {
-      // The subscription must outlive this process, so its end is that of the connection.
-      this.#wanted.delete(this.#inbound);
-      await this.#inbound.end();
-    }
-    this.#subscribers.delete(subscriber);
-  }
-
-  #subscriptionState(): ConnectionState {
-    const { state } = this.#inbound;
-    return state.level === 'ok' ? SUBSCRIBING : state;
+  /** Ends a connection that nothing comes by any more, when what came by it is acknowledged. */
+  async #retire(unsubscribed: Promise<void>): Promise<void> {
+    await atMost(END_TIMEOUT_MS, unsubscribed);
+    await this.#receiver.settled();
+    await atMost(RELEASE_LIMIT_MS, this.#receiver.released());
+    if (!this.#subscriptions.empty) return;
+    this.#wanted.delete(this.#inbound);
+    this.#receiver.leave();
+    await this.#inbound.end();
   }
 
   /** The worse of the two connections. */
@@ -308,11 +245,4 @@ function separateLogin(text: string): { url: string; user?: string; password?: s
     ...(username !== '' && { user: decodeURIComponent(username) }),
     ...(password !== '' && { password: decodeURIComponent(password) }),
   };
-}
-
-/** A subscription identifier (1 to 268,435,455, MQTT 5.0 section 3.8.2.1.2) that stays the same over restarts. */
-function subscriptionIdentifier(subscription: string): number {
-  let hash = 0x811c9dc5; // FNV-1a
-  for (const byte of Buffer.from(subscription)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return (hash % 268_435_455) + 1;
 }

@@ -1,10 +1,8 @@
-import mqtt, { type IClientOptions, type IConnackPacket, type IPublishPacket, type MqttClient } from 'mqtt';
+import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt';
 import type { StatusLevel } from '../adapter/status.js';
 import { within } from '../adapter/waiting.js';
 import { backoffDelay } from '../lib/backoff.js';
-import { UnavailableError } from '../lib/errors.js';
 import { failureSentence, isUnsupportedVersion } from './failure.js';
-import { AliasedTopics } from './topic-aliases.js';
 import type { Tls } from './tls.js';
 
 export interface ConnectionState {
@@ -44,17 +42,15 @@ export interface Will {
 export interface ConnectionEvents {
   /** What CONNECT carries as receiveMaximum; 0: nothing. */
   receiveMaximum(): number;
+  /** A client that is about to connect, for those who must hear all of it. */
+  made?(client: MqttClient): void;
   /** After each CONNACK that accepts, before anything else arrives, and before the state says so. */
   connected(client: MqttClient, connack: IConnackPacket): void;
   /** The connection is gone. `forGood`: none is made in its place. */
   lost(forGood: boolean): void;
-  message(publish: Publish): void;
   changed(state: ConnectionState): void;
   takenOver(sentence: string): void;
 }
-
-/** One PUBLISH that arrived. */
-export type Publish = IPublishPacket & { readonly topic: string; readonly payload: Buffer };
 
 type Version = 5 | 4;
 
@@ -114,7 +110,7 @@ export class Connection {
     this.client?.stream.destroy();
   }
 
-  /** Ends the connection; the session stays. What arrives from now on is not acknowledged: it comes again. */
+  /** Ends the connection; the session stays. */
   async end(): Promise<void> {
     clearTimeout(this.#retry);
     const client = this.#client;
@@ -140,19 +136,12 @@ export class Connection {
     const client = mqtt.connect(url, this.#options());
     this.#client = client;
     const current = (): boolean => client === this.#client;
-    // With an error mqtt.js sends no PUBACK and goes on.
-    client.handleMessage = (_publish, done) =>
-      done(current() ? undefined : new UnavailableError('not taken: the connection ends', { code: 'ending' }));
-    const topics = new AliasedTopics();
-    client.on('packetreceive', (packet) => topics.restore(packet));
-    client.on('message', (topic, payload, packet) => {
-      if (current()) this.#events.message({ ...packet, topic, payload });
-    });
+    this.#events.made?.(client);
     client.on('connect', (connack) => {
       this.#connectedAt = performance.now();
       this.#failure = undefined;
       this.#events.connected(client, connack);
-      this.#setState('ok', `connected (MQTT ${this.#version === 5 ? '5' : '3.1.1'})`);
+      this.#setState('ok', `connected (${this.#protocol()})`);
     });
     client.on('disconnect', ({ reasonCode = 0 }) => {
       if (reasonCode === SESSION_TAKEN_OVER && current()) this.#giveUpSession(client);
@@ -208,6 +197,12 @@ export class Connection {
       retain,
       ...(this.#version === 5 && delay > 0 && { properties: { willDelayInterval: delay } }),
     };
+  }
+
+  /** 3.1.1 has no receiveMaximum. */
+  #protocol(): string {
+    if (this.#version === 5) return 'MQTT 5';
+    return this.#events.receiveMaximum() > 0 ? 'MQTT 3.1.1: the broker decides the window' : 'MQTT 3.1.1';
   }
 
   /** What mqtt.js keeps to itself: errors without a code (of a WebSocket), and those of TLS where nothing is verified. */

@@ -25,6 +25,8 @@ export interface PublishProperties {
 export interface PublishAnswer {
   /** The broker said that nobody has a subscription for it (MQTT 5, reason 0x10). */
   readonly noSubscriber: boolean;
+  /** Its time was over before it could be sent: it was not (MQTT 5, message expiry interval). */
+  readonly expired: boolean;
 }
 
 /** A message on its way to the broker. */
@@ -47,6 +49,8 @@ interface Entry {
   /** Whether it waits where there is no connection. */
   readonly patient: boolean;
   readonly answer: PromiseWithResolvers<PublishAnswer>;
+  /** When it was given, by the clock that never goes back. */
+  readonly since: number;
   sent: boolean;
   /** Of QoS 1 and 2, once it is sent. */
   id: number;
@@ -100,7 +104,7 @@ export class Outbox {
    */
   add(publication: Publication, patient: boolean, away: string): Publishing {
     const answer = Promise.withResolvers<PublishAnswer>();
-    const entry: Entry = { publication, patient, answer, sent: false, id: 0 };
+    const entry: Entry = { publication, patient, answer, since: performance.now(), sent: false, id: 0 };
     if (this.#line === undefined && !patient) answer.reject(notConnected(away));
     else this.#queue.add(entry);
     this.#pump();
@@ -170,12 +174,14 @@ export class Outbox {
       if (line === undefined || (entry.publication.qos > 0 && this.#unanswered >= line.window)) return;
       this.#queue.delete(entry);
       const refusal = refusalOf(entry.publication, line);
-      if (refusal === undefined) this.#send(entry, line);
-      else entry.answer.reject(refusal);
+      const left = expiryLeft(entry.publication.properties, performance.now() - entry.since);
+      if (refusal !== undefined) entry.answer.reject(refusal);
+      else if (left === 'expired' && line.version === 5) entry.answer.resolve({ noSubscriber: false, expired: true });
+      else this.#send(entry, line, left === 'expired' ? undefined : left);
     }
   }
 
-  #send(entry: Entry, { client, version, aliases, limits }: Line): void {
+  #send(entry: Entry, { client, version, aliases, limits }: Line, messageExpiryInterval: number | undefined): void {
     const { publication } = entry;
     const { qos, retain, payload, properties } = publication;
     const room = limits.maximumPacketSize ?? LARGEST_PACKET;
@@ -187,7 +193,17 @@ export class Outbox {
     client.publish(
       topic,
       payload,
-      { qos, retain, ...(version === 5 && { properties: { ...properties, ...alias } }) },
+      {
+        qos,
+        retain,
+        ...(version === 5 && {
+          properties: {
+            ...properties,
+            ...(messageExpiryInterval !== undefined && { messageExpiryInterval }),
+            ...alias,
+          },
+        }),
+      },
       (error) => this.#onAnswer(entry, error),
     );
     // It is allocated at once: nothing is published while mqtt.js is sending again what a connection left behind.
@@ -200,7 +216,7 @@ export class Outbox {
     if (qos > 0) this.#unanswered--;
     if (this.#sent.delete(entry)) {
       if (error) entry.answer.reject(publishError(error));
-      else entry.answer.resolve({ noSubscriber });
+      else entry.answer.resolve({ noSubscriber, expired: false });
     }
     if (qos > 0) this.#pump();
   }
@@ -240,6 +256,19 @@ function refusalOf(publication: Publication, { version, limits }: Line): Rejecte
     );
   }
   return undefined;
+}
+
+/**
+ * What is left of a message's time after it has waited: whole seconds, as a broker counts them down for those who come to
+ * it later [MQTT-3.3.2-6]; undefined when it has no end.
+ */
+export function expiryLeft(
+  { messageExpiryInterval }: PublishProperties = {},
+  waitedMs: number,
+): number | 'expired' | undefined {
+  if (messageExpiryInterval === undefined) return undefined;
+  const waited = Math.floor(waitedMs / 1_000);
+  return waited > 0 && waited >= messageExpiryInterval ? 'expired' : messageExpiryInterval - waited;
 }
 
 function notConnected(reason: string): UnavailableError {

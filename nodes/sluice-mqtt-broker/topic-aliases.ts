@@ -1,5 +1,3 @@
-import type { Packet } from 'mqtt';
-
 /**
  * Topic aliases of what goes out on one connection (MQTT 5.0 section 3.3.2.3.4): a topic goes once with a number, and then
  * as the number. When the server's numbers are used up, the topic that was used longest ago gives its own away.
@@ -35,24 +33,5 @@ export class TopicAliases {
     if (oldest === undefined || this.#aliases.size < this.#maximum) return this.#aliases.size + 1;
     this.#aliases.delete(oldest[0]);
     return oldest[1];
-  }
-}
-
-/**
- * The topics of what comes in under an alias. mqtt.js restores them too, but for QoS 2 it stores the packet as it came,
- * and gives it at PUBREL with the topic ''. So they are put back before it handles a packet.
- */
-export class AliasedTopics {
-  readonly #topics = new Map<number, string>();
-
-  /** Takes each packet as it comes, and gives a PUBLISH back the topic that its alias stands for. */
-  restore(packet: Packet): void {
-    if (packet.cmd === 'connack') this.#topics.clear(); // they end with the connection [MQTT-3.3.2-7]
-    if (packet.cmd !== 'publish') return;
-    const alias = packet.properties?.topicAlias;
-    if (alias === undefined) return;
-    // An alias that stands for nothing, or is more than was asked for, mqtt.js refuses.
-    if (packet.topic === '') packet.topic = this.#topics.get(alias) ?? '';
-    else this.#topics.set(alias, packet.topic);
   }
 }

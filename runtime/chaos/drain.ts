@@ -14,7 +14,7 @@ export interface DrainSettings {
 const POLL_MS = 500;
 const MOMENT_MS = 2_000;
 
-/** Waits until no node holds a message and no more is stored. @returns whether that was so within the time */
+/** Waits until the runtime holds no message and no more is stored. @returns whether that was so within the time */
 export async function drained(phase: Phase, { quietMs, withinMs, complete, signal }: DrainSettings): Promise<boolean> {
   const deadline = performance.now() + withinMs;
   let before: string | undefined;
@@ -38,11 +38,10 @@ export async function drained(phase: Phase, { quietMs, withinMs, complete, signa
   }
 }
 
-/** @returns undefined while something is away, or a node holds messages */
+/** @returns undefined while something is away, or the runtime holds messages */
 async function markOf({ instance, readBack }: Phase): Promise<string | undefined> {
   try {
-    const open = await instance.open();
-    return open === undefined || open > 0 ? undefined : await readBack.mark();
+    return (await instance.held()) === 0 ? await readBack.mark() : undefined;
   } catch (error) {
     if (error instanceof UnavailableError) return undefined;
     throw error;

@@ -18,7 +18,10 @@ export type DeployKind = 'full' | 'flows' | 'nodes';
 /** What `GET /sluice/ledger` answers. */
 export interface Ledger {
   readonly balanced: boolean;
+  /** How many more deliveries came in than can be accounted for. */
   readonly gap: number;
+  readonly inFlight: number;
+  readonly spooled: number;
 }
 
 type FlowNode = Readonly<Record<string, unknown>>;
@@ -74,11 +77,16 @@ export class ChaosInstance {
     });
   }
 
-  /** How many messages the nodes hold; undefined when it does not say. */
-  async open(): Promise<number | undefined> {
-    const report = (await this.#ask('sluice/status').catch(() => undefined)) as
-      { readonly nodes: readonly { readonly open: number }[] } | undefined;
-    return report?.nodes.reduce((sum, { open }) => sum + open, 0);
+  /** How many messages it holds, in its nodes and on its disk; undefined when it does not say. */
+  async held(): Promise<number | undefined> {
+    try {
+      const { nodes } = (await this.#ask('sluice/status')) as { readonly nodes: readonly { readonly open: number }[] };
+      const { inFlight = 0, spooled = 0 } = (await this.ledger()) ?? {};
+      return nodes.reduce((sum, { open }) => sum + open, inFlight + spooled);
+    } catch (error) {
+      if (error instanceof UserError) return undefined; // it has no answer now
+      throw error;
+    }
   }
 
   /** @returns undefined where the runtime serves none */

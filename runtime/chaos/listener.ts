@@ -24,7 +24,10 @@ export class Listener {
           filters: [filter],
           qos,
           window: WINDOW,
-          receive: ({ payload, properties }) => heard.push([properties?.userProperties?.[MESSAGE_ID], idIn(payload)]),
+          receive: ({ payload, properties }, answer) => {
+            heard.push([properties?.userProperties?.[MESSAGE_ID], idIn(payload)]);
+            answer();
+          },
           onState: ({ level }) => {
             if (level === 'ok') resolve();
           },

@@ -37,7 +37,7 @@ async function run(options: InstanceOptions): Promise<void> {
   await RED.start();
   const problem = await flows;
   // A broker that is away does not keep the editor from opening.
-  await Promise.race([Instance.of(RED.runtime).ready(), delay(INGESTS_READY_MS, undefined, { ref: false })]);
+  await Promise.race([Instance.running(RED.runtime.events).ready(), delay(INGESTS_READY_MS, undefined, { ref: false })]);
   const port = await listen(server, options);
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
   reply({ type: 'ready', url: `http://${host}:${port}/`, ...(problem !== undefined && { problem }) });
@@ -80,7 +80,7 @@ function listen(server: Server, { host, port }: Pick<InstanceOptions, 'host' | '
 
 async function drain(): Promise<void> {
   try {
-    await Instance.of(RED.runtime).drain(DRAIN_LIMIT_MS);
+    await Instance.running(RED.runtime.events).drain(DRAIN_LIMIT_MS);
   } finally {
     await RED.stop(); // sinks write what they hold
   }

@@ -275,6 +275,25 @@ for (const { name, start } of mongoServers) {
         assert.equal(await stored().countDocuments(), 3);
       });
 
+      it('gives a part of a message the identity of the whole with its index, and so on in its parts', async () => {
+        await load();
+        // As core split nodes number them; batch nodes number whole messages, and give no type.
+        const parts = (index: number, outer?: object): object => ({ id: 'p', type: 'array', index, parts: outer });
+        await through(
+          'stored',
+          { _msgid: 'one', identity: 'd1:1', payload: { n: 1 }, parts: parts(0) },
+          { _msgid: 'one', identity: 'd1:1', payload: { n: 2 }, parts: parts(1) },
+          { _msgid: 'one', identity: 'd1:1', payload: { n: 3 }, parts: parts(0, parts(2)) },
+          { _msgid: 'two', identity: 'd1:2', payload: { n: 4 }, parts: { id: 'q', index: 7 } },
+        );
+        assert.deepEqual(await stored().find().sort({ n: 1 }).toArray(), [
+          { _id: 'd1:1#0', n: 1 },
+          { _id: 'd1:1#1', n: 2 },
+          { _id: 'd1:1#2#0', n: 3 },
+          { _id: 'd1:2', n: 4 },
+        ] as never);
+      });
+
       it('rejects a second document of the same message, rather than losing it as a duplicate', async () => {
         await load();
         const rejected = red.messages('rejected');

@@ -9,8 +9,8 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Packet } from 'mqtt';
 
 /** The packets of MQTT, read and written by what mqtt.js itself uses. */
-const mqttPacket = createRequire(createRequire(import.meta.url).resolve('mqtt'))('mqtt-packet') as {
-  parser(): EventEmitter & { parse(chunk: Buffer): void };
+export const mqttPacket = createRequire(createRequire(import.meta.url).resolve('mqtt'))('mqtt-packet') as {
+  parser(options?: { protocolVersion: number }): EventEmitter & { parse(chunk: Buffer): void };
   generate(packet: object, options: object): Buffer;
 };
 

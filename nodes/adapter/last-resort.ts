@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import { LetterFolder } from '../dead-letter-queue/letter-folder.js';
+import { DeadLetterQueue } from '../dead-letter-queue/queue.js';
+import { Counters } from '../lib/counters.js';
+import { type DeadLetterDraft, DeadLetters } from '../lib/dead-letter.js';
+import type { Log } from './define-node.js';
+
+const LIMITS = { maxQueue: 10_000, maxQueueBytes: 64 * 1024 * 1024 };
+
+/** Where the dead letters go of a flow that names no place for them: a folder in the user folder. */
+export class LastResort extends DeadLetters {
+  readonly #userDir: () => string;
+  readonly #writer: string;
+  readonly #log: Log;
+  #queue: { readonly userDir: string; readonly letters: DeadLetterQueue } | undefined;
+
+  /** @param writer - names this process among all that use the folder */
+  constructor(userDir: () => string, writer: string, log: Log) {
+    super();
+    this.#userDir = userDir;
+    this.#writer = writer;
+    this.#log = log;
+  }
+
+  keep(letter: DeadLetterDraft): Promise<void> {
+    return this.queue.keep(letter);
+  }
+
+  get queue(): DeadLetterQueue {
+    const userDir = this.#userDir();
+    if (this.#queue?.userDir !== userDir) this.#queue = { userDir, letters: this.#lettersIn(userDir) };
+    return this.#queue.letters;
+  }
+
+  #lettersIn(userDir: string): DeadLetterQueue {
+    return new DeadLetterQueue(
+      {
+        config: { configVersion: 1, place: 'folder', collection: '', ...LIMITS },
+        counters: new Counters(),
+        status: () => undefined,
+        log: this.#log,
+      },
+      new LetterFolder(join(userDir, 'dead-letters'), `${this.#writer}.unnamed`),
+    );
+  }
+}

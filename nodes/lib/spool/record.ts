@@ -1,0 +1,93 @@
+import type { DeliveryTag } from '../delivery/outcome.js';
+
+/** What is put into a spool. */
+export interface NewRecord {
+  /** When it was put in, in milliseconds since 1970-01-01T00:00Z. */
+  readonly at: number;
+  /** The delivery that it belongs to; none where nothing waits for it. */
+  readonly delivery?: DeliveryTag | undefined;
+  /** What makes it the same record when it comes again. */
+  readonly identity?: string | undefined;
+  readonly body: Uint8Array;
+}
+
+export interface SpoolRecord extends NewRecord {
+  /** Its place in the order: grows from record to record, not always by one, and is never given twice while there are records. */
+  readonly seq: number;
+}
+
+/** A record that has left without being removed. */
+export interface Gone {
+  readonly seq: number;
+  readonly delivery?: DeliveryTag | undefined;
+}
+
+/** A delivery that records belong to, and how many. */
+export interface SpooledDelivery extends DeliveryTag {
+  readonly records: number;
+}
+
+export interface Counts {
+  readonly records: number;
+  /** Of bodies and identities, and 100 for each record: about what they take of the file. */
+  readonly bytes: number;
+  /** When the first record in the order was put in; undefined when there is none. */
+  readonly oldestAt: number | undefined;
+}
+
+export interface ReadLimits {
+  readonly records: number;
+  /** Of bodies. A larger record comes alone. */
+  readonly bytes: number;
+}
+
+/** What went wrong with a file, and what was saved of it. */
+export interface Damage {
+  /** Where the damaged file is now. */
+  readonly movedTo: string;
+  /** Why it was set aside. */
+  readonly reason: string;
+  readonly recovered: number;
+  /** The records that could not be read; undefined when not even their number could. */
+  readonly lost: readonly Gone[] | undefined;
+}
+
+/** What became of a batch. */
+export interface Appended {
+  /** One for each record that was dealt with, in their order; none for one whose identity was seen before. */
+  readonly seqs: readonly (number | undefined)[];
+  /** What had to go for them. */
+  readonly dropped: readonly Gone[];
+}
+
+/** Records on their way between threads: bodies lie one after the other in one buffer, which is handed over uncopied. */
+export interface Packed<R extends NewRecord> {
+  readonly rows: readonly (Omit<R, 'body'> & { readonly length: number })[];
+  readonly bodies: Uint8Array<ArrayBuffer>;
+}
+
+/** What a record counts for beside its body and identity: its row, and its entry in the index. */
+const RECORD_BYTES = 100;
+
+export function bytesOf({ body, identity = '' }: Pick<NewRecord, 'body' | 'identity'>): number {
+  return body.length + Buffer.byteLength(identity) + RECORD_BYTES;
+}
+
+export function pack<R extends NewRecord>(records: readonly R[]): Packed<R> {
+  const bodies = new Uint8Array(records.reduce((sum, { body }) => sum + body.length, 0));
+  let offset = 0;
+  const rows = records.map(({ body, ...row }) => {
+    bodies.set(body, offset);
+    offset += body.length;
+    return { ...row, length: body.length };
+  });
+  return { rows, bodies };
+}
+
+export function unpack<R extends NewRecord>({ rows, bodies }: Packed<R>): (Omit<R, 'body'> & { body: Uint8Array })[] {
+  let offset = 0;
+  return rows.map(({ length, ...row }) => {
+    const body = bodies.subarray(offset, (offset += length));
+    return { ...(row as unknown as Omit<R, 'body'>), body };
+  });
+}

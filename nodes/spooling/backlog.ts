@@ -1,0 +1,329 @@
+import { existsSync } from 'node:fs';
+import { batchClock } from '../adapter/batch-clock.js';
+import type { NodeContext } from '../adapter/define-node.js';
+import { atMost, pause } from '../adapter/waiting.js';
+import { backoffDelay } from '../lib/backoff.js';
+import type { LateOutcome } from '../lib/delivery/outcome.js';
+import { messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
+import type { Message } from '../lib/message.js';
+import { spoolFile } from '../lib/spool/place.js';
+import type { Damage, Gone, NewRecord, ReadLimits, SpoolRecord } from '../lib/spool/record.js';
+import { Spool } from '../lib/spool/spool.js';
+
+export interface SpoolConfig {
+  readonly spool: 'off' | 'when-down' | 'always';
+  readonly spoolMaxBytes: number;
+  readonly spoolWhenFull: 'block' | 'drop-oldest';
+}
+
+export type BacklogContext = Pick<
+  NodeContext<SpoolConfig, unknown>,
+  | 'id'
+  | 'config'
+  | 'userDir'
+  | 'instance'
+  | 'runId'
+  | 'origin'
+  | 'counters'
+  | 'log'
+  | 'reject'
+  | 'drained'
+  | 'foundSpooled'
+>;
+
+/** Why a record was not stored. `expired`: its time was over. */
+export type NotStored = RejectedError | UnavailableError | 'expired';
+
+/** What a sink does for its backlog. */
+export interface BacklogPorts {
+  /** Of what is read and written at a time. */
+  readonly page: ReadLimits;
+  /** Writes records in their order. @returns what became of those that were not stored, by their index */
+  write(records: readonly SpoolRecord[]): Promise<ReadonlyMap<number, NotStored>>;
+  /** A record's message, as far as the record tells it: for the dead letters. */
+  messageOf(record: SpoolRecord): Message;
+  /** `records` or `problem` has changed. */
+  changed(): void;
+}
+
+const RETRY = { initialMs: 100, maximumMs: 2_000 };
+const CLOSE_LIMIT_MS = 2_000;
+
+/**
+ * What a sink has on disk and its server has not: takes records in, and writes them as soon as the server takes them, one
+ * page at a time, in order. A record leaves the disk when the server has acknowledged it, so that after a crash in between
+ * it is written a second time. What the server rejects goes the way of what the sink rejects; where the node has none, to
+ * the dead letters of the user folder.
+ */
+export class Backlog {
+  readonly #context: BacklogContext;
+  readonly #ports: BacklogPorts;
+  readonly #file: string;
+  readonly #stopping = new AbortController();
+  #spool: Spool | undefined;
+  #opening: Promise<Spool> | undefined;
+  #draining = Promise.resolve();
+  /** Records on their way to the disk. */
+  #appending = 0;
+  /** Made anew for each wait: what waits on a promise that never ends is never let go of. */
+  #appended = Promise.withResolvers<void>();
+  #serverBack = Promise.withResolvers<void>();
+  /** While the last of it is being written: who came meanwhile waits for that, and not behind it on the disk. */
+  #caughtUp: PromiseWithResolvers<void> | undefined;
+  /** Records that were stored without being read, and are about to be removed. */
+  #settled: Gone[] = [];
+  #settling = Promise.resolve();
+  #problem: UnavailableError | undefined;
+
+  /** @returns undefined where Node-RED has no user folder, as in some tests */
+  static of(context: BacklogContext, ports: BacklogPorts): Backlog | undefined {
+    return context.userDir === undefined ? undefined : new Backlog(context, context.userDir, ports);
+  }
+
+  private constructor(context: BacklogContext, userDir: string, ports: BacklogPorts) {
+    this.#context = context;
+    this.#ports = ports;
+    this.#file = spoolFile(userDir, context.id);
+    // Whatever the setting: what an earlier run has left is to be stored.
+    if (existsSync(this.#file)) void this.#openEarlier();
+  }
+
+  /** Records on disk. */
+  get records(): number {
+    return this.#spool?.counts.records ?? 0;
+  }
+
+  /** Records on their way to the disk. */
+  get waiting(): number {
+    return this.#appending;
+  }
+
+  /** Why the disk does not do its part. */
+  get problem(): string | undefined {
+    return this.#problem?.message;
+  }
+
+  /** Whether something is before what comes now; what has to keep the order asks `turn` then. */
+  get isBusy(): boolean {
+    return this.#appending > 0 || this.records > 0 || this.#caughtUp !== undefined || this.#opening !== undefined;
+  }
+
+  /**
+   * Whether what comes now has to go `behind` what is on disk, to keep the order, or may go `direct`.
+   *
+   * @throws UnavailableError when what is there cannot be opened
+   */
+  async turn(): Promise<'behind' | 'direct'> {
+    while (this.#spool === undefined && this.#opening !== undefined && !this.#stopping.signal.aborted) {
+      if (this.#problem !== undefined) throw this.#problem;
+      await this.#opening.catch(() => undefined); // the problem says it
+    }
+    while (this.#caughtUp !== undefined) await this.#caughtUp.promise;
+    return this.#appending > 0 || this.records > 0 ? 'behind' : 'direct';
+  }
+
+  /**
+   * Resolves when the record is durable on disk. Records keep the order of the calls.
+   *
+   * @param after - what is to end before
+   * @returns its `seq`
+   * @throws UnavailableError `spool-full` and the others of `Spool`
+   */
+  async append(record: NewRecord, after?: Promise<void>): Promise<number> {
+    this.#appending++;
+    try {
+      await after;
+      const spool = this.#spool ?? (await this.#open());
+      const seq = await spool.append(record);
+      this.#context.counters.add('spooled');
+      return seq ?? NaN; // no identities are remembered
+    } catch (error) {
+      if (error instanceof UnavailableError) this.#context.counters.add('refused', 1, error.code);
+      throw error;
+    } finally {
+      this.#appending--;
+      this.#appended.resolve();
+      this.#ports.changed();
+    }
+  }
+
+  /** A record has been stored by other means; those of one turn of the event loop are removed together. */
+  settle(record: Gone): void {
+    if (this.#settled.push(record) > 1) return;
+    this.#settling = Promise.resolve().then(async () => {
+      const records = this.#settled.splice(0);
+      if (this.#spool === undefined) return;
+      await this.#remove(
+        this.#spool,
+        records.map(({ seq }) => seq),
+      );
+      this.#context.counters.add('drained', records.length);
+      for (const { delivery } of records) if (delivery !== undefined) this.#context.drained(delivery, 'stored');
+      this.#appended.resolve(); // for whoever waits to see what is left
+      this.#ports.changed();
+    });
+  }
+
+  /** The server takes writes again: no reason to wait for the next attempt. */
+  serverIsBack(): void {
+    this.#serverBack.resolve();
+  }
+
+  /** Goes on with the page that is being written, for a moment, and lets go of the file; what is in it stays. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    this.#appended.resolve();
+    this.#serverBack.resolve();
+    this.#letIn();
+    const spool = this.#spool ?? (await this.#opening?.catch(() => undefined));
+    await atMost(CLOSE_LIMIT_MS, this.#draining);
+    await spool?.close();
+  }
+
+  #open(): Promise<Spool> {
+    this.#opening ??= this.#openFile().finally(() => (this.#opening = undefined));
+    return this.#opening;
+  }
+
+  async #openFile(): Promise<Spool> {
+    const { spoolMaxBytes, spoolWhenFull } = this.#context.config;
+    const spool = await Spool.open({
+      file: this.#file,
+      maxBytes: spoolMaxBytes,
+      whenFull: spoolWhenFull,
+      rememberIdentities: 0,
+      clock: batchClock(),
+      dropped: (records) => this.#drop(records, 'spool-full'),
+      damaged: (damage) => this.#reportDamage(damage),
+    });
+    for await (const delivery of spool.deliveries()) this.#context.foundSpooled(delivery);
+    this.#spool = spool;
+    this.#problem = undefined;
+    this.#draining = this.#drain(spool);
+    this.#ports.changed();
+    return spool;
+  }
+
+  /** The node's predecessor, or another process, may still have it. */
+  async #openEarlier(): Promise<void> {
+    for (let attempt = 0; this.#spool === undefined && !this.#stopping.signal.aborted; attempt++) {
+      try {
+        await this.#open();
+      } catch (error) {
+        this.#reportProblem(error);
+        await pause(attempt, RETRY, this.#stopping.signal);
+      }
+    }
+  }
+
+  async #drain(spool: Spool): Promise<void> {
+    for (let attempt = 0; ;) {
+      await this.#settling;
+      if (this.#stopping.signal.aborted) return;
+      if (spool.counts.records === 0) {
+        this.#appended = Promise.withResolvers<void>();
+        await this.#appended.promise;
+        continue;
+      }
+      this.#serverBack = Promise.withResolvers<void>();
+      const all = await this.#drainPage(spool);
+      this.#letIn();
+      this.#ports.changed();
+      if (all) attempt = 0;
+      else await atMost(backoffDelay(attempt++, RETRY), this.#serverBack.promise);
+    }
+  }
+
+  /** @returns whether there is no reason to wait before the next */
+  async #drainPage(spool: Spool): Promise<boolean> {
+    try {
+      const page = await spool.read(0, this.#ports.page);
+      if (page.length === spool.counts.records && this.#appending === 0) {
+        this.#caughtUp = Promise.withResolvers<void>();
+      }
+      const all = await this.#writeOnce(spool, page);
+      this.#problem = undefined;
+      return all;
+    } catch (error) {
+      this.#reportProblem(error);
+      return false;
+    }
+  }
+
+  /** @returns whether none is to be tried again */
+  async #writeOnce(spool: Spool, records: readonly SpoolRecord[]): Promise<boolean> {
+    const failures = await this.#ports.write(records);
+    const done = new Map<SpoolRecord, LateOutcome>();
+    for (const [index, record] of records.entries()) {
+      const outcome = await this.#outcomeOf(record, failures.get(index));
+      if (outcome !== undefined) done.set(record, outcome);
+    }
+    await this.#remove(
+      spool,
+      [...done.keys()].map(({ seq }) => seq),
+    );
+    for (const [{ delivery }, outcome] of done) {
+      if (outcome === 'stored') this.#context.counters.add('drained');
+      if (delivery !== undefined) this.#context.drained(delivery, outcome);
+    }
+    return done.size === records.length;
+  }
+
+  async #outcomeOf(record: SpoolRecord, failure: NotStored | undefined): Promise<LateOutcome | undefined> {
+    if (failure === undefined) return 'stored';
+    if (failure instanceof UnavailableError) return undefined;
+    if (failure === 'expired') {
+      this.#context.counters.add('dropped', 1, 'expired');
+      return 'dropped';
+    }
+    const message = this.#ports.messageOf(record);
+    return this.#context.reject(message, failure);
+  }
+
+  /** Until it is done: what is stored must not be written again. */
+  async #remove(spool: Spool, seqs: readonly number[]): Promise<void> {
+    for (let attempt = 0; !this.#stopping.signal.aborted || attempt === 0; attempt++) {
+      try {
+        await spool.remove(seqs);
+        return;
+      } catch (error) {
+        this.#reportProblem(error);
+        await pause(attempt, RETRY, this.#stopping.signal);
+      }
+    }
+  }
+
+  #letIn(): void {
+    this.#caughtUp?.resolve();
+    this.#caughtUp = undefined;
+  }
+
+  #drop(records: readonly Gone[], reason: string): void {
+    this.#context.counters.add('dropped', records.length, reason);
+    for (const { delivery } of records) if (delivery !== undefined) this.#context.drained(delivery, 'dropped');
+  }
+
+  #reportDamage({ movedTo, reason, recovered, lost }: Damage): void {
+    this.#context.log('error', 'the spool was damaged; what can be read of it goes on', {
+      reason,
+      recovered,
+      lost: lost?.length ?? 'unknown',
+      damagedFile: movedTo,
+    });
+    if (lost === undefined) this.#context.counters.add('damaged');
+    else if (lost.length > 0) this.#drop(lost, 'spool-damaged');
+  }
+
+  #reportProblem(error: unknown): void {
+    if (this.#stopping.signal.aborted) return; // what was not removed is written again
+    const problem =
+      error instanceof UnavailableError
+        ? error
+        : new UnavailableError(`expected the spool to work, got: ${messageOf(error)}`, { code: 'spool', cause: error });
+    if (this.#problem?.message !== problem.message) {
+      this.#context.log('error', 'the spool cannot be used, will try again', { reason: problem.message });
+    }
+    this.#problem = problem;
+    this.#ports.changed();
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Two nodes for tests, made by the palette's own `defineNode`: one begins deliveries, the other keeps what it gets until
+ * it is told to let go.
+ */
+import { EventEmitter } from 'node:events';
+import { join } from 'node:path';
+import Type, { type Static } from 'typebox';
+import type * as Adapter from '../../nodes/adapter/define-node.js';
+import type * as Errors from '../../nodes/lib/errors.js';
+import type { Delivery } from '../../nodes/lib/delivery/delivery.js';
+import type { Outcome } from '../../nodes/lib/delivery/outcome.js';
+import type { Message } from '../../nodes/lib/message.js';
+
+const dist = join(import.meta.dirname, '../../dist');
+const { UnavailableError } = (await import(join(dist, 'lib/errors.js'))) as typeof Errors;
+const { defineNode } = (await import(join(dist, 'adapter/define-node.js'))) as typeof Adapter;
+
+/** What the probes tell: `arrived`, `settled`. */
+export const events = new EventEmitter();
+
+export interface Arrival {
+  /** The sink that has it. */
+  readonly sink: string;
+  readonly payload: unknown;
+}
+
+interface Kept extends Arrival {
+  readonly letGo: PromiseWithResolvers<Outcome | void>;
+}
+
+const config = Type.Object({
+  configVersion: Type.Literal(1, { default: 1 }),
+  deadLetters: Type.Optional(Type.String()),
+  timeLimit: Type.Optional(Type.Number()),
+});
+type Config = Static<typeof config>;
+
+const sources = new Map<string, ProbeSource>();
+const kept: Kept[] = [];
+
+class ProbeSource {
+  readonly #context: Adapter.NodeContext<Config, unknown>;
+
+  constructor(context: Adapter.NodeContext<Config, unknown>) {
+    this.#context = context;
+    sources.set(context.id, this);
+  }
+
+  begin(message: Message): void {
+    const { id, deliveries, send, type } = this.#context;
+    const { payload } = message;
+    const delivery: Delivery = deliveries.begin(message, () => events.emit('settled', { source: id, payload }));
+    send(message, 0);
+    delivery.close(type);
+  }
+}
+
+class ProbeSink {
+  readonly #id: string;
+
+  constructor({ id }: Adapter.NodeContext<Config, unknown>) {
+    this.#id = id;
+  }
+
+  input({ payload }: Message): Promise<Outcome | void> {
+    const letGo = Promise.withResolvers<Outcome | void>();
+    const arrival = { sink: this.#id, payload };
+    kept.push({ ...arrival, letGo });
+    events.emit('arrived', arrival);
+    return letGo.promise;
+  }
+}
+
+/** Begins a delivery for each payload. */
+export function begin(source: string, messages: readonly Message[]): void {
+  const node = sources.get(source);
+  if (node === undefined) throw new Error(`no probe-source ${source}`);
+  for (const message of messages) node.begin(message);
+}
+
+/** Lets go of what a sink has, or of all: it is stored, or has failed. */
+export function letGo(sink: string | undefined, error: string | undefined): void {
+  for (const entry of kept.splice(0)) {
+    if (sink !== undefined && entry.sink !== sink) kept.push(entry);
+    else if (error === undefined) entry.letGo.resolve('stored');
+    else if (error === 'unavailable') entry.letGo.reject(new UnavailableError('away', { code: 'away' }));
+    else entry.letGo.reject(new Error(error));
+  }
+}
+
+export const probeSource = defineNode({
+  type: 'probe-source',
+  config,
+  checks: () => [],
+  create: (context) => new ProbeSource(context),
+});
+
+export const probeSink = defineNode({
+  type: 'probe-sink',
+  config,
+  checks: () => [],
+  create: (context) => new ProbeSink(context),
+});
