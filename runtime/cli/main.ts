@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { UserError } from '../launcher/user-error.js';
+import { chaosCommand } from './chaos.js';
 import { checkCommand } from './check.js';
 import { deadLetterCommand } from './dead-letter.js';
 import { ledgerCommand } from './ledger.js';
@@ -27,6 +28,7 @@ const program = new Command('sluice')
   .addCommand(deadLetterCommand())
   .addCommand(simulateCommand())
   .addCommand(verifyCommand())
+  .addCommand(chaosCommand())
   .addCommand(storeCommand())
   .addCommand(checkCommand())
   .addCommand(passwordCommand());
