@@ -7,10 +7,12 @@ import { messageOf, NodeError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import { Handovers } from './handovers.js';
 import { completesOnReturn, listens } from './node-internals.js';
+import { OpenTrials } from './open-trials.js';
 import { isOurs } from './part.js';
 import type { CompleteEvent, LogEntry, ReceiveEvent, Red, RedNode, SendEvent } from './red.js';
 import { SwitchQueues } from './switch-queues.js';
-import { type Token, Trial } from './trial.js';
+import { isOpen, type Token, Tokens } from './tokens.js';
+import { Trial } from './trial.js';
 
 export interface TrackingPorts {
   readonly red: Pick<Red, 'events' | 'hooks' | 'log' | 'nodes' | 'util'>;
@@ -32,6 +34,7 @@ interface Erring {
 }
 
 const LABEL = 'sluice-tracking';
+const DURING_DEPLOY = 'preRoute.sluice-deploy';
 const ATTEMPTS = 3;
 /** Between the attempts: three of them within 2 s. */
 const PAUSE_MS = [200, 1_000];
@@ -42,6 +45,7 @@ const CLOSED_GRACE_MS = 1_000;
 const SCAN_MS = 1_000;
 /** Of Node-RED's log. */
 const ERROR = 20;
+const WARN = 30;
 const BEFORE = Symbol('sluice.before');
 
 /**
@@ -51,9 +55,8 @@ const BEFORE = Symbol('sluice.before');
 export class Tracking {
   readonly #ports: TrackingPorts;
   readonly #context = new AsyncLocalStorage<Token | undefined>();
-  readonly #tokens = new WeakMap<Message, Token[]>();
-  readonly #trials = new Set<Trial>();
-  readonly #byMessageId = new Map<string, Trial[]>();
+  readonly #tokens = new Tokens();
+  readonly #trials = new OpenTrials();
   readonly #handovers = new Handovers();
   readonly #switches = new SwitchQueues((token) => this.#complete(token, undefined));
   readonly #onLog = { emit: (_event: string, entry: LogEntry) => this.#logged(entry) };
@@ -67,7 +70,7 @@ export class Tracking {
     this.#ports = ports;
     const { events } = ports.red;
     events.on('flows:starting', ({ config }: { config?: { flows?: unknown } }) => this.#watch(config?.flows));
-    events.on('flows:stopping', () => (this.#stopping = true));
+    events.on('flows:stopping', () => this.#stop());
     events.on('flows:started', () => this.#started());
   }
 
@@ -90,7 +93,7 @@ export class Tracking {
     }
     if (!this.#active && carried === undefined) return undefined;
     const context = this.#context.getStore()?.trial;
-    const found = openOf(carried) ?? this.#openByMessageId(msg) ?? openOf(context);
+    const found = openOf(carried) ?? this.#trials.byMessageId(msg, context) ?? openOf(context);
     carry(msg, found);
     if (found !== undefined) this.#handovers.sent(source.node, found);
     else this.#late(carried ?? context, source.node);
@@ -153,7 +156,7 @@ export class Tracking {
   /** An attempt at a branch, which is open already. */
   #begin(parent: Branches, message: Message, destination: string, attempt: number): Trial {
     // Nodes change the message that they are given: another attempt needs it as it came.
-    const entered = this.#ports.red.util.cloneMessage(message);
+    const entered = this.#copyOf(message);
     const trial = new Trial(
       this.#ports.turn,
       parent,
@@ -162,10 +165,17 @@ export class Tracking {
     );
     this.#trials.add(trial);
     carry(message, trial);
-    const id = message._msgid;
-    if (id !== undefined) this.#byMessageId.set(id, [...(this.#byMessageId.get(id) ?? []), trial]);
     this.#scan ??= setInterval(() => this.#giveUpLate(), SCAN_MS).unref();
     return trial;
+  }
+
+  #copyOf(message: Message): Message {
+    try {
+      return this.#ports.red.util.cloneMessage(message);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return message; // too deep for the stack, so for whoever else would copy it
+    }
   }
 
   #issue(trial: Trial, message: Message, node: RedNode): Token {
@@ -173,9 +183,7 @@ export class Tracking {
     trial.add();
     trial.tokens.add(token);
     trial.lastMove = performance.now();
-    const tokens = this.#tokens.get(message);
-    if (tokens === undefined) this.#tokens.set(message, [token]);
-    else tokens.push(token);
+    this.#tokens.add(message, token);
     return token;
   }
 
@@ -189,7 +197,7 @@ export class Tracking {
       return;
     }
     if (node.type === 'catch') this.#caught(event.msg);
-    const token = this.#find(event.msg, node, false) ?? this.#unannounced(event);
+    const token = this.#tokens.find(event.msg, node, false) ?? this.#unannounced(event);
     if (token !== undefined) {
       token.taken = true;
       if (SwitchQueues.has(node)) this.#switches.add(event.msg, token);
@@ -203,18 +211,19 @@ export class Tracking {
     if (isOurs(node)) return;
     const listening = listens(node);
     if (listening && !completesOnReturn(node)) return;
-    const token = this.#find(event.msg, node, true);
+    const token = this.#tokens.find(event.msg, node, true);
     if (token === undefined) return;
-    if (!listening) this.#interrupt(token);
+    if (!listening) this.#notTaken(token);
     else if (!SwitchQueues.has(node)) this.#complete(token, undefined);
   }
 
   #onComplete({ msg, error, node: { node } }: CompleteEvent): void {
     if (isOurs(node)) return;
-    const token = this.#find(msg, node, true);
+    const token = this.#tokens.find(msg, node, true);
     if (token === undefined) return; // not one of ours, or `done` a second time
-    if (this.#stopping && this.#ports.red.nodes.getNode(node.id) !== node) {
-      this.#interrupt(token); // a close handler lets go of what it has not done
+    if (!this.#isActive(node)) {
+      // A close handler lets go of what it has not done, and what a closed node sends goes nowhere.
+      this.#interrupt(token);
       return;
     }
     if (error === undefined || error === null) {
@@ -232,7 +241,8 @@ export class Tracking {
 
   /** A message that came by no wire: of a Catch, Complete, Status, Link node, or handed over by `receive`. */
   #unannounced({ msg, destination }: ReceiveEvent): Token | undefined {
-    const branches = openOf(branchesOf(msg)) ?? this.#openByMessageId(msg) ?? openOf(this.#context.getStore()?.trial);
+    const context = this.#context.getStore()?.trial;
+    const branches = openOf(branchesOf(msg)) ?? this.#trials.byMessageId(msg, context) ?? openOf(context);
     if (branches === undefined) return undefined;
     const trial = branches instanceof Trial ? branches : this.#enter(branches, msg, destination.id);
     carry(msg, trial);
@@ -246,29 +256,41 @@ export class Tracking {
       this.#erring.handled = true;
       return;
     }
-    const token = typeof source?.id === 'string' ? this.#tokenAt(source.id) : undefined;
+    if (typeof source?.id !== 'string') return;
+    if (this.#switches.knows(source.id)) {
+      const token = this.#switches.take(source.id, message);
+      if (token !== undefined) this.#complete(token, undefined);
+      return;
+    }
+    const token = this.#tokenAt(source.id);
     // `node.error` with a message: it may complete all the same, and may not.
     if (token !== undefined) this.#completeSoon(token, undefined);
   }
 
   /** A node has logged an error that no Catch node took, and has perhaps thrown. */
   #logged({ level, id, msg }: LogEntry): void {
-    if (level !== ERROR || id === undefined) return;
-    const token = this.#tokenAt(id);
+    if ((level !== ERROR && level !== WARN) || id === undefined) return;
+    if (this.#switches.knows(id)) {
+      // Where it cannot get at the property, it gives the message up with a warning.
+      const token = this.#switches.take(id);
+      if (token !== undefined) this.#complete(token, msg);
+      return;
+    }
+    const token = level === ERROR ? this.#tokenAt(id) : undefined;
     if (token === undefined) return;
-    token.trial.failure ??= this.#failureOf(token, msg);
+    token.trial.blame(this.#failureOf(token, msg), 'erred');
     this.#completeSoon(token, msg);
   }
 
   /** What a node is working at, as far as it can be known. */
   #tokenAt(id: string): Token | undefined {
-    const token = this.#switches.head(id) ?? this.#context.getStore();
-    return token?.node.id === id && token.trial.tokens.has(token) ? token : undefined;
+    const token = this.#context.getStore();
+    return token?.node.id === id && isOpen(token) ? token : undefined;
   }
 
   #completeSoon(token: Token, error: unknown): void {
     setTimeout(() => {
-      if (token.trial.tokens.has(token)) this.#complete(token, error);
+      if (isOpen(token)) this.#complete(token, error);
     }, ERROR_GRACE_MS).unref();
   }
 
@@ -278,15 +300,25 @@ export class Tracking {
     trial.lastMove = performance.now();
     this.#handovers.completed(node, trial);
     if (error === undefined) trial.close(node.type);
-    else trial.fail(this.#failureOf(token, error));
+    else this.#fail(token, error, 'erred');
+  }
+
+  #fail(token: Token, error: unknown, verdict: 'erred' | 'interrupted'): void {
+    const failure = this.#failureOf(token, error);
+    token.trial.blame(failure, verdict);
+    token.trial.fail(failure);
+  }
+
+  /** It has come to a node without an input handler. */
+  #notTaken(token: Token): void {
+    if (!this.#isActive(token.node)) this.#interrupt(token);
+    else this.#complete(token, 'the node takes no messages: perhaps its settings are not complete');
   }
 
   /** A deploy has closed the node that had it. */
   #interrupt(token: Token): void {
-    const { trial } = token;
-    if (!trial.tokens.delete(token)) return;
-    trial.interrupted = true;
-    trial.fail(this.#failureOf(token, 'the node was closed by a deploy before it had done with the message'));
+    if (!token.trial.tokens.delete(token)) return;
+    this.#fail(token, 'the node was closed by a deploy before it had done with the message', 'interrupted');
   }
 
   #failureOf({ trial, node }: Token, error: unknown): Failure {
@@ -297,43 +329,32 @@ export class Tracking {
     };
   }
 
-  /** @param taken - whether the node has it already */
-  #find(message: Message, node: RedNode, taken: boolean): Token | undefined {
-    return this.#tokens
-      .get(message)
-      ?.find((token) => token.node === node && token.taken === taken && token.trial.tokens.has(token));
-  }
-
-  #openByMessageId({ _msgid: id }: Message): Trial | undefined {
-    return id === undefined ? undefined : this.#byMessageId.get(id)?.findLast(({ ended }) => !ended);
-  }
-
   #ended(trial: Trial): void {
     this.#trials.delete(trial);
-    this.#forgetMessageId(trial);
-    const { parent, failure, attempt, interrupted, followers, destination } = trial;
+    const { parent, failure, verdict, attempt, followers, fate } = trial;
     for (const follower of followers) {
-      const { bucket, reason } = trial.fate;
-      if (failure === undefined) follower.close(reason, bucket === 'filtered' ? undefined : bucket, reason);
-      else follower.fail({ ...failure, message: follower instanceof Trial ? follower.entered : failure.message });
+      if (failure === undefined) {
+        follower.close(fate.reason, fate.bucket === 'filtered' ? undefined : fate.bucket, fate.reason);
+      } else {
+        const own = { ...failure, message: follower.entered };
+        follower.blame(own, verdict);
+        follower.fail(own);
+      }
     }
-    if (failure === undefined) parent.close(destination);
-    else if (interrupted) this.#whenStarted(() => this.#again(trial, attempt));
-    else if (attempt < ATTEMPTS && !trial.expired) {
+    if (failure === undefined) parent.release();
+    else if (verdict === 'interrupted') setImmediate(() => this.#again(trial, attempt));
+    else if (verdict === 'erred' && attempt < ATTEMPTS) {
       setTimeout(() => this.#again(trial, attempt + 1), PAUSE_MS[attempt - 1]);
     } else parent.fail(failure);
   }
 
-  #forgetMessageId(trial: Trial): void {
-    const id = trial.entered._msgid;
-    if (id === undefined) return;
-    const others = this.#byMessageId.get(id)?.filter((other) => other !== trial) ?? [];
-    if (others.length > 0) this.#byMessageId.set(id, others);
-    else this.#byMessageId.delete(id);
-  }
-
   /** Another attempt, with an id of its own: what is left of the one before must not be taken for it. */
-  #again({ parent, entered, destination, failure }: Trial, attempt: number): void {
+  #again(before: Trial, attempt: number): void {
+    if (this.#stopping) {
+      this.#waiting.push(() => this.#again(before, attempt));
+      return;
+    }
+    const { parent, entered, destination, failure } = before;
     const { red, origin } = this.#ports;
     const node = red.nodes.getNode(destination);
     if (node === null || node === undefined) {
@@ -343,30 +364,41 @@ export class Tracking {
       parent.fail({ message: entered, error, origin: failure?.origin ?? origin({ id: destination } as RedNode) });
       return;
     }
-    const message = red.util.cloneMessage(entered);
+    const message = this.#copyOf(entered);
     message._msgid = red.util.generateId();
     const trial = this.#begin(parent, message, destination, attempt);
     this.#issue(trial, message, node);
     node.receive(message);
   }
 
-  #whenStarted(run: () => void): void {
-    if (this.#stopping) this.#waiting.push(run);
-    else setImmediate(run);
+  #isActive(node: RedNode): boolean {
+    return this.#ports.red.nodes.getNode(node.id) === node;
+  }
+
+  #stop(): void {
+    this.#stopping = true;
+    const { hooks } = this.#ports.red;
+    if (!hooks.has(DURING_DEPLOY)) hooks.add(DURING_DEPLOY, (event: SendEvent) => this.#duringDeploy(event));
+  }
+
+  /** A node that a deploy leaves as it is may send to one that it makes anew: Node-RED drops that, and says nothing. */
+  #duringDeploy(event: SendEvent): void {
+    const { source, destination } = event;
+    if (!this.#active || isOurs(source.node) || this.#ports.red.nodes.getNode(destination.id)) return;
+    const trial = this.branchesOf(event);
+    if (trial instanceof Trial) this.#interrupt(this.#issue(trial, event.msg, source.node));
   }
 
   #started(): void {
     this.#stopping = false;
+    this.#ports.red.hooks.remove(DURING_DEPLOY);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const run of waiting) run();
+    this.#switches.deployed((node) => this.#isActive(node));
     setTimeout(() => {
       for (const trial of this.#trials) {
-        for (const token of trial.tokens) {
-          if (this.#ports.red.nodes.getNode(token.node.id) === token.node) continue;
-          this.#switches.forget(token.node);
-          this.#interrupt(token);
-        }
+        for (const token of trial.tokens) if (!this.#isActive(token.node)) this.#interrupt(token);
       }
     }, CLOSED_GRACE_MS).unref();
   }
@@ -379,7 +411,6 @@ export class Tracking {
       // What one of our nodes has is not late: it waits for a server.
       const [token] = trial.tokens;
       if (token === undefined || trial.open > trial.tokens.size || now - trial.lastMove < limitMs) continue;
-      trial.expired = true;
       const { name, type, id } = this.#ports.origin(token.node).node;
       const sentence = `expected ${type} "${name}" (${id}) to complete within ${limitMs / 1_000} s, got nothing`;
       trial.giveUp({ ...this.#failureOf(token, sentence), error: new NodeError(sentence, { code: 'not-completed' }) });

@@ -16,6 +16,12 @@ export interface Case {
   readonly ends?: Readonly<Record<string, number>>;
   /** Messages that are sent too late to be waited for, by the type of the node. */
   readonly late?: Readonly<Record<string, number>>;
+  /** Of the probes, by their ids: a time limit, how a sink refuses. */
+  readonly settings?: Readonly<Record<string, object>>;
+  /** How often sinks refuse. */
+  readonly refusals?: number;
+  /** What the log says. */
+  readonly logs?: RegExp;
   /** Where the guarantee ends: why. The case shows that it does. */
   readonly limit?: string;
 }

@@ -22,6 +22,7 @@ process.on('message', (request: Request) => {
   );
 });
 events.on('arrived', (arrival: Arrival) => reply({ type: 'arrived', arrival }));
+events.on('refused', (arrival: Arrival) => reply({ type: 'refused', arrival }));
 events.on('settled', (settled: Settled) => reply({ type: 'settled', settled }));
 
 const server = createServer();
@@ -78,11 +79,12 @@ function writeProbes(): string {
   const folder = join(userDir, 'probes');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-  for (const [type, name] of [
-    ['probe-source', 'probeSource'],
-    ['probe-sink', 'probeSink'],
+  for (const [type, name, module] of [
+    ['probe-source', 'probeSource', 'probes.ts'],
+    ['probe-sink', 'probeSink', 'probes.ts'],
+    ['raw-nodes', 'default', 'raw-nodes.ts'],
   ] as const) {
-    const from = JSON.stringify(join(import.meta.dirname, 'probes.ts'));
+    const from = JSON.stringify(join(import.meta.dirname, module));
     writeFileSync(join(folder, `${type}.js`), `export { ${name} as default } from ${from};\n`);
     writeFileSync(join(folder, `${type}.html`), `<script type="text/html" data-template-name="${type}"></script>\n`);
   }

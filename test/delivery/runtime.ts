@@ -30,6 +30,7 @@ export type Reply =
   | { readonly type: 'started' }
   | { readonly type: 'answer'; readonly id: number; readonly value?: unknown; readonly error?: string }
   | { readonly type: 'arrived'; readonly arrival: Arrival }
+  | { readonly type: 'refused'; readonly arrival: Arrival }
   | { readonly type: 'settled'; readonly settled: Settled }
   | { readonly type: 'log'; readonly level: number; readonly text: string };
 
@@ -38,6 +39,8 @@ const TURNS = 50;
 
 export class Runtime {
   readonly arrivals: Arrival[] = [];
+  /** What sinks have given back with an error, each time. */
+  readonly refused: Arrival[] = [];
   readonly settled: Settled[] = [];
   readonly logged: string[] = [];
   readonly #child: ChildProcess;
@@ -46,10 +49,11 @@ export class Runtime {
   readonly #answers = new Map<number, PromiseWithResolvers<unknown>>();
   #requests = 0;
 
-  private constructor() {
+  private constructor(environment: NodeJS.ProcessEnv) {
     this.#userDir = mkdtempSync(join(tmpdir(), 'sluice-delivery-'));
     this.#child = fork(join(import.meta.dirname, 'runtime-process.ts'), [this.#userDir], {
       execArgv: ['--import', 'tsx'],
+      env: { ...process.env, ...environment },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.#child.on('message', (reply: Reply) => this.#take(reply));
@@ -58,8 +62,9 @@ export class Runtime {
     });
   }
 
-  static async start(): Promise<Runtime> {
-    const runtime = new Runtime();
+  /** @param environment - variables, which flows see too */
+  static async start(environment: NodeJS.ProcessEnv = {}): Promise<Runtime> {
+    const runtime = new Runtime(environment);
     await once(runtime.#changes, 'started');
     return runtime;
   }
@@ -119,6 +124,9 @@ export class Runtime {
       }
       case 'arrived':
         this.arrivals.push(reply.arrival);
+        break;
+      case 'refused':
+        this.refused.push(reply.arrival);
         break;
       case 'settled':
         this.settled.push(reply.settled);
