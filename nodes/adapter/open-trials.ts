@@ -1,7 +1,7 @@
 import type { Message } from '../lib/message.js';
 import type { Trial } from './trial.js';
 
-/** The attempts that have not ended, in the order in which they began. */
+/** The trials that have not ended, in the order in which they began. */
 export class OpenTrials {
   readonly #all = new Set<Trial>();
   /** By the `_msgid` that the message entered with: a fan-out gives several the same. */
@@ -17,7 +17,7 @@ export class OpenTrials {
 
   add(trial: Trial): void {
     this.#all.add(trial);
-    const id = trial.entered._msgid;
+    const id = trial.entry.message._msgid;
     if (id === undefined) return;
     const others = this.#byMessageId.get(id);
     if (others === undefined) this.#byMessageId.set(id, new Set([trial]));
@@ -26,7 +26,7 @@ export class OpenTrials {
 
   delete(trial: Trial): void {
     this.#all.delete(trial);
-    const id = trial.entered._msgid ?? '';
+    const id = trial.entry.message._msgid ?? '';
     const others = this.#byMessageId.get(id);
     others?.delete(trial);
     if (others?.size === 0) this.#byMessageId.delete(id);

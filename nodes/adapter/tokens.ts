@@ -4,7 +4,8 @@ import type { Trial } from './trial.js';
 
 /** A message at a node that is not ours: on its way to it, or taken and not completed. */
 export interface Token {
-  readonly trial: Trial;
+  /** What it belongs to: another, once its node has made one message of several. */
+  trial: Trial;
   readonly node: RedNode;
   taken: boolean;
 }

@@ -14,23 +14,33 @@ export interface TrialEvents {
  * attempted when the flows have started. `erred`: a node that is not ours failed; it is attempted again, a few times.
  * `final`: one of our nodes has made its own attempts, or a node has kept it for longer than its source allows.
  */
-type Verdict = 'final' | 'erred' | 'interrupted';
+export type Verdict = 'final' | 'erred' | 'interrupted';
 const VERDICTS: readonly Verdict[] = ['final', 'erred', 'interrupted'];
+
+/** How a trial began. */
+export interface Entry {
+  /**
+   * The message: as it entered the first of the nodes that are not ours, or, where a node has made it of several, as it
+   * was sent.
+   */
+  readonly message: Message;
+  /** Where it can be attempted again: to which node, by its id, and the how manieth attempt this is. */
+  readonly attempt?: { readonly destination: string; readonly number: number };
+  /** In milliseconds of the monotonic clock. */
+  readonly at: number;
+}
 
 /**
  * One branch of a delivery where it leaves our nodes, with all that becomes of it: what a node that is not ours sends is
- * known by this only. It is attempted as a whole, and again as a whole.
+ * known by this only. It is attempted as a whole, and again as a whole. What a node has made of several messages is a
+ * branch of each of theirs.
  */
 export class Trial extends Branches {
-  readonly parent: Branches;
-  /** The message as it entered the first of the nodes that are not ours. */
-  readonly entered: Message;
-  readonly destination: string;
-  readonly attempt: number;
+  /** What it is a branch of: of the first, and of all others alike. */
+  readonly parents: readonly [Branches, ...Trial[]];
+  readonly entry: Entry;
   /** At nodes that are not ours. */
   readonly tokens = new Set<Token>();
-  /** Those that wait for this one: what a join node has made of several messages is theirs too. */
-  readonly followers: Trial[] = [];
   /** Of the last thing that happened in it, in milliseconds of the monotonic clock. */
   lastMove: number;
   readonly #events: TrialEvents;
@@ -38,18 +48,12 @@ export class Trial extends Branches {
   #verdict: Verdict = 'final';
   #fate: Fate = { bucket: 'filtered', reason: 'none' };
 
-  constructor(
-    turn: NextTurn,
-    parent: Branches,
-    first: { readonly entered: Message; readonly destination: string; readonly attempt: number; readonly at: number },
-    events: TrialEvents,
-  ) {
+  /** @param parents - each with a branch open for this */
+  constructor(turn: NextTurn, parents: readonly [Branches, ...Trial[]], entry: Entry, events: TrialEvents) {
     super(turn);
-    this.parent = parent;
-    this.entered = first.entered;
-    this.destination = first.destination;
-    this.attempt = first.attempt;
-    this.lastMove = first.at;
+    this.parents = parents;
+    this.entry = entry;
+    this.lastMove = entry.at;
     this.#events = events;
   }
 
@@ -59,7 +63,7 @@ export class Trial extends Branches {
   }
 
   get tag(): DeliveryTag {
-    return this.parent.tag;
+    return this.parents[0].tag;
   }
 
   get failure(): Failure | undefined {
@@ -86,12 +90,12 @@ export class Trial extends Branches {
   }
 
   note(by: string, outcome?: Outcome, reason?: string): void {
-    this.parent.note(by, outcome, reason);
+    this.parents[0].note(by, outcome, reason);
     if (outcome === undefined) {
       if (this.#fate.bucket === 'filtered') this.#fate = { bucket: 'filtered', reason: by };
       return;
     }
-    // For those that wait for it: what is spooled is durable, and only the delivery that it carries hears of it again.
+    // For the others: what is spooled is durable, and only the delivery that it carries hears of it again.
     const bucket = outcome === 'spooled' ? 'stored' : outcome;
     this.#fate = strongest(this.#fate, { bucket, reason: reason ?? by });
   }

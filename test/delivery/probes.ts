@@ -1,6 +1,6 @@
 /**
- * Two nodes for tests, made by the palette's own `defineNode`: one begins deliveries, the other keeps what it gets until
- * it is told to let go.
+ * Nodes for tests, made by the palette's own `defineNode`: one begins deliveries, one passes messages on, one keeps what
+ * it gets until it is told to let go.
  */
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
@@ -93,10 +93,10 @@ export function begin(source: string, messages: readonly Message[]): void {
   for (const message of messages) node.begin(message);
 }
 
-/** Lets go of what a sink has, or of all: it is stored, or has failed. */
-export function letGo(sink: string | undefined, error: string | undefined): void {
+/** Lets go of what sinks have, whose ids begin so: it is stored, or has failed. */
+export function letGo(sinks: string, error: string | undefined): void {
   for (const entry of kept.splice(0)) {
-    if (sink !== undefined && entry.sink !== sink) kept.push(entry);
+    if (!entry.sink.startsWith(sinks)) kept.push(entry);
     else if (error === undefined) entry.letGo.resolve('stored');
     else entry.letGo.reject(errorOf(error));
   }
@@ -120,4 +120,11 @@ export const probeSink = defineNode({
   config,
   checks: () => [],
   create: (context) => new ProbeSink(context),
+});
+
+export const probePass = defineNode({
+  type: 'probe-pass',
+  config,
+  checks: () => [],
+  create: () => ({ input: (message: Message, send: Adapter.Send) => send(message, 0) }),
 });

@@ -16,10 +16,12 @@ const RAW: Readonly<Record<string, Raw>> = {
     setTimeout(done, 20);
     setTimeout(() => done(new Error('late')), 20);
   },
-  'raw-receive': (_node, red, { target }) => (message, _send, done) => {
-    red.nodes.getNode(String(target))?.receive(message);
-    done();
-  },
+  'raw-receive':
+    (_node, red, { target }) =>
+    (message, _send, done) => {
+      red.nodes.getNode(String(target))?.receive(message);
+      done();
+    },
   'raw-copies': (_node, red) => (message, send, done) => {
     send(JSON.parse(JSON.stringify(message)) as never);
     send(red.util.cloneMessage(message) as never);

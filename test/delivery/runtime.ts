@@ -19,7 +19,7 @@ export interface Settled {
 type RequestBody =
   | { readonly type: 'deploy'; readonly flows: readonly FlowNode[]; readonly deployment: Deployment }
   | { readonly type: 'send'; readonly source: string; readonly messages: readonly Message[] }
-  | { readonly type: 'let-go'; readonly sink?: string | undefined; readonly error?: string | undefined }
+  | { readonly type: 'let-go'; readonly sinks: string; readonly error?: string | undefined }
   | { readonly type: 'turns'; readonly count: number }
   | { readonly type: 'ledger' }
   | { readonly type: 'status' };
@@ -84,8 +84,9 @@ export class Runtime {
     await this.#ask({ type: 'send', source, messages });
   }
 
-  async letGo(sink?: string, error?: string): Promise<void> {
-    await this.#ask({ type: 'let-go', sink, error });
+  /** Sinks whose ids begin so let go of what they have: it is stored, or has failed. */
+  async letGo(sinks = '', error?: string): Promise<void> {
+    await this.#ask({ type: 'let-go', sinks, error });
   }
 
   /** What nodes do at once, they have done. */
