@@ -47,7 +47,10 @@ export class Tracking {
   readonly #switches = new SwitchQueues((token) => this.#trials.complete(token));
   readonly #onLog = { emit: (_event: string, entry: LogEntry) => this.#logged(entry) };
   #erring: Erring | undefined;
+  /** Sent in a deploy, and not delivered as yet. */
+  readonly #undelivered = new Set<SendEvent>();
   #active = false;
+  #stopping = false;
 
   constructor(ports: TrackingPorts) {
     this.#ports = ports;
@@ -69,6 +72,7 @@ export class Tracking {
 
   /** Of a message that is about to be delivered: what it is a branch of. */
   branchesOf(event: SendEvent): Branches | undefined {
+    this.#undelivered.delete(event);
     const branches = this.#resolve(event);
     if (branches instanceof Trial && this.#active) this.#trials.sent(event, branches);
     return branches;
@@ -166,9 +170,8 @@ export class Tracking {
     if (isOurs(node)) return;
     const token = this.#trials.tokens.find(msg, node, true);
     if (token === undefined) return; // not one of ours, or `done` a second time
-    if (!this.#isActive(node)) {
-      // A close handler lets go of what it has not done, and what a closed node sends goes nowhere.
-      this.#trials.interrupt(token);
+    if (this.#stopping && !this.#isActive(node)) {
+      this.#trials.interrupt(token); // a close handler lets go of what it has not done
       return;
     }
     if (error === undefined || error === null) {
@@ -250,24 +253,29 @@ export class Tracking {
   }
 
   #stop(): void {
+    this.#stopping = true;
     this.#trials.pause();
     const { hooks } = this.#ports.red;
     if (!hooks.has(DURING_DEPLOY)) hooks.add(DURING_DEPLOY, (event: SendEvent) => this.#duringDeploy(event));
   }
 
-  /** A node that a deploy leaves as it is may send to one that it makes anew: Node-RED drops that, and says nothing. */
+  /** What has no node to go to Node-RED drops, and says nothing: where a node is made anew, or for a node that is closed. */
   #duringDeploy(event: SendEvent): void {
-    const { source, destination } = event;
-    if (!this.#active || isOurs(source.node) || this.#ports.red.nodes.getNode(destination.id)) return;
-    const trial = this.#resolve(event);
-    if (trial instanceof Trial) this.#trials.interrupt(this.#trials.issue(trial, event.msg, source.node));
+    const { msg, source } = event;
+    const trial = this.#active && !isOurs(source.node) ? this.#resolve(event) : undefined;
+    if (!(trial instanceof Trial)) return;
+    this.#undelivered.add(event);
+    queueMicrotask(() => {
+      if (this.#undelivered.delete(event)) this.#trials.interrupt(this.#trials.issue(trial, msg, source.node));
+    });
   }
 
   #started(): void {
-    this.#ports.red.hooks.remove(DURING_DEPLOY);
+    this.#stopping = false;
     this.#trials.resume();
     this.#switches.deployed((node) => this.#isActive(node));
     setTimeout(() => {
+      if (!this.#stopping) this.#ports.red.hooks.remove(DURING_DEPLOY);
       for (const trial of this.#trials.open) {
         for (const token of trial.tokens) if (!this.#isActive(token.node)) this.#trials.interrupt(token);
       }

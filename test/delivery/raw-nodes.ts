@@ -35,6 +35,11 @@ const RAW: Readonly<Record<string, Raw>> = {
       done();
     }, 300);
   },
+  /** Takes its time to close, so that a deploy takes as long. */
+  'raw-closes-slowly': (node) => {
+    node.on('close', (_removed, done) => void setTimeout(done, 500));
+    return undefined;
+  },
   'raw-throws': () => (_message, _send, _done) => {
     throw new Error('thrown');
   },

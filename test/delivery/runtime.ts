@@ -76,6 +76,11 @@ export class Runtime {
     rmSync(this.#userDir, { recursive: true, force: true });
   }
 
+  /** Forgets what it has seen. */
+  forget(): void {
+    for (const list of [this.arrivals, this.refused, this.settled, this.logged]) list.length = 0;
+  }
+
   async deploy(flows: readonly FlowNode[], deployment: Deployment = 'full'): Promise<void> {
     await this.#ask({ type: 'deploy', flows, deployment });
   }
