@@ -9,10 +9,25 @@ import type { Config } from '../nodes/s3-sink/config.js';
 import s3Sink from '../nodes/s3-sink/s3-sink.js';
 import { useNodeRed, type FlowNode, type TestNode } from './node-red.js';
 import type { TestPlace } from './object-stores.js';
+import { temporaryFolder } from './sluice.js';
 
 export function useS3Sink() {
   const nodeRed = useNodeRed();
   let instance: Instance;
+  let folder: ReturnType<typeof temporaryFolder> | undefined;
+  beforeEach(() => newUserFolder());
+  afterEach(() => {
+    nodeRed.settings({});
+    folder?.remove();
+    folder = undefined;
+  });
+
+  /** Where the spool is: with a new one the sink has never seen a message. */
+  function newUserFolder(): void {
+    folder?.remove();
+    folder = temporaryFolder();
+    nodeRed.settings({ userDir: folder.path });
+  }
 
   const flow = (url: string, settings: Partial<Config>): FlowNode[] => [
     { id: 'tab', type: 'tab', label: 'Werk 3: Öfen' },
@@ -50,6 +65,7 @@ export function useS3Sink() {
       const observe = (red: Red): void => void (instance = Instance.of(red));
       await nodeRed.load([objectStore, s3Sink, observe], flow(place.url, settings), { store: place.credentials });
     },
+    newUserFolder,
     statuses,
     /** The first status since the load that matches, or the next. */
     statusLike: async (id: string, pattern: RegExp): Promise<{ fill?: string; text?: string }> =>
@@ -59,6 +75,10 @@ export function useS3Sink() {
     counters,
     /** How many messages the sink has been given and has not completed. */
     open: (): number | undefined => instance.nodes.get('sink')?.open(),
+    /** Resolves when so many records are in objects of the store, and have left the spool. */
+    async stored(records: number): Promise<void> {
+      while ((counters()['stored'] ?? 0) < records) await turn();
+    },
     instanceName: (): string => instance.name,
     /** Node-RED delivers messages after they were sent, one by one. */
     async received(messages: number): Promise<void> {

@@ -1,4 +1,7 @@
-/** A stand-in for an object store, and a clock: what a test of time and of rare answers needs to hold in its hand. */
+/**
+ * A stand-in for an object store, and a clock: what a test of time and of rare answers needs to hold in its hand. The spool
+ * is a real one.
+ */
 import { createHash } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -8,9 +11,10 @@ import type { ObjectStore, PutOptions, PutOutcome } from '../nodes/object-store/
 import type { Clock } from '../nodes/s3-sink/clock.js';
 import { config as schema, type Config } from '../nodes/s3-sink/config.js';
 import { S3Sink } from '../nodes/s3-sink/sink.js';
+import type { RejectedError } from '../nodes/lib/errors.js';
+import type { Message } from '../nodes/lib/message.js';
 import { linesOf } from './s3-sink.js';
-
-export const TICK_MS = 50;
+import { temporaryFolder } from './sluice.js';
 
 /** Time that a test moves. */
 class TestClock implements Clock {
@@ -19,6 +23,21 @@ class TestClock implements Clock {
 
   now(): number {
     return this.#now;
+  }
+
+  elapsed(): number {
+    return this.#now;
+  }
+
+  /** How many things wait for their time. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  /** Lets time pass to the next thing that is due. */
+  async advanceToNext(): Promise<void> {
+    const next = Math.min(...[...this.#timers].map(({ at }) => at));
+    await this.advance(Math.max(0, next - this.#now));
   }
 
   later(run: () => void, milliseconds: number): () => void {
@@ -88,8 +107,9 @@ class ScriptedStore extends EventEmitter implements ObjectStore {
 
   /** Lets time pass until there have been so many attempts, and the last has its answer. */
   async attempt(count: number, clock: TestClock): Promise<void> {
-    while (this.attempts.length < count) await clock.advance(TICK_MS);
-    await turn();
+    // What goes through the disk takes its own time: the clock stands still until something waits for it.
+    while (this.attempts.length < count) await (clock.pending > 0 ? clock.advanceToNext() : turn());
+    while (this.#atOnce > 0) await turn();
     await turn();
   }
 
@@ -105,13 +125,33 @@ class ScriptedStore extends EventEmitter implements ObjectStore {
   }
 }
 
-/** A sink without Node-RED, whose time and store a test holds. */
-export function setUp(settings: Partial<Config> = {}) {
+/** Sinks without Node-RED, whose time and store a test holds. Those of one test have the same spool, one after the other. */
+export function useScriptedStore() {
+  let folder: ReturnType<typeof temporaryFolder>;
+  const sinks: { readonly close: () => Promise<void> }[] = [];
+  beforeEach(() => {
+    folder = temporaryFolder();
+  });
+  afterEach(async () => {
+    for (const { close } of sinks.splice(0)) await close();
+    folder.remove();
+  });
+  return (settings: Partial<Config> = {}) => {
+    const sink = setUp(folder.path, settings);
+    sinks.push(sink);
+    return sink;
+  };
+}
+
+function setUp(userDir: string, settings: Partial<Config>) {
   const clock = new TestClock();
   const store = new ScriptedStore(clock);
   const counters = new Counters();
   const statuses: string[] = [];
   const logs: string[] = [];
+  const drained: [number, string][] = [];
+  const found: [number, records: number][] = [];
+  const rejected: { readonly message: Message; readonly error: RejectedError }[] = [];
   const config = compileSettings<Config>(schema).resolve(
     { store: 'store', key: '{topic[0]}/{batch}.ndjson', compression: 'none', ...settings },
     () => undefined,
@@ -123,13 +163,38 @@ export function setUp(settings: Partial<Config> = {}) {
       flow: { id: 'tab', name: 'Flow 1' },
       config,
       instance: 'test',
+      userDir,
       counters,
       isWired: () => true,
       status: (level, text) => statuses.push(`${level} ${typeof text === 'function' ? text() : text}`),
       log: (level, sentence, fields) =>
         logs.push(`${level} ${sentence} ${new URLSearchParams(fields as never).toString()}`),
+      reject: (message, error) => {
+        rejected.push({ message, error });
+        return Promise.resolve('dead-lettered');
+      },
+      drained: ({ number }, outcome) => drained.push([number, outcome]),
+      foundSpooled: ({ number, records }) => found.push([number, records]),
     },
     { store, clock },
   );
-  return { sink, clock, store, counters, statuses, logs };
+  let closing: Promise<void> | undefined;
+  return {
+    sink,
+    clock,
+    store,
+    counters,
+    statuses,
+    logs,
+    drained,
+    found,
+    rejected,
+    close: () => (closing ??= sink.close()),
+    /** Hands it a message. @returns what became of it */
+    put: (message: Message): Promise<unknown> => sink.input(message, () => undefined),
+    /** Resolves when so many records are in objects of the store, and have left the spool. */
+    stored: async (records: number): Promise<void> => {
+      while (counters.total('stored') < records) await turn();
+    },
+  };
 }

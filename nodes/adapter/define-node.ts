@@ -4,7 +4,7 @@ import { Counters } from '../lib/counters.js';
 import { DeadLetters, type Origin } from '../lib/dead-letter.js';
 import { ConfigError, messageOf, type RejectedError } from '../lib/errors.js';
 import { branchesOf } from '../lib/delivery/carried.js';
-import type { DeliveryTag, LateOutcome, Outcome } from '../lib/delivery/outcome.js';
+import type { DeliveryTag, Ending, LateOutcome, Outcome } from '../lib/delivery/outcome.js';
 import type { JsonataEngine } from '../lib/jsonata.js';
 import type { Message } from '../lib/message.js';
 import { compileSettings, type SettingsSchema } from '../lib/settings.js';
@@ -44,7 +44,7 @@ interface BehaviourParts {
    * @throws anything else: the message has failed. It goes to the dead letters that the node names (not for an
    *   UnavailableError, which says nothing against the message); where it names none, Catch nodes see it
    */
-  input?(message: Message, send: Send): Outcome | void | Promise<Outcome | void>;
+  input?(message: Message, send: Send): Outcome | Ending | void | Promise<Outcome | Ending | void>;
   /** Where a source stands in the order of starting and draining. */
   readonly stage?: 'device' | 'ingest';
   /** Begins. Called once the flows have started; for a device, once all ingests are `ready`. */
@@ -315,9 +315,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
         input,
       };
       instance.nodes.set(node.id, running);
-      void closed.promise.then(() => {
-        if (instance.nodes.get(node.id) === running) instance.nodes.delete(node.id);
-      });
+      void closed.promise.then(() => instance.remove(running));
 
       // Three parameters, so that Node-RED waits for `done`.
       node.on('input', (message, emitAnswer, done) => input.receive(message, emitAnswer, done));

@@ -8,7 +8,7 @@ import { NodeError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import { bury } from './burial.js';
 import type { Log } from './define-node.js';
-import { type Account, accountOf, type FlowAccount } from './ledger-report.js';
+import { type Account, accountOf, type LedgerReport } from './ledger-report.js';
 import type { NodeInput } from './node-input.js';
 import { isOurs } from './part.js';
 import type { Red, RedNode, SendEvent } from './red.js';
@@ -136,6 +136,19 @@ export class Deliveries {
     this.#sources.set(source, settings);
   }
 
+  /**
+   * Hands a message to a node as a delivery of its own. Resolves when it is settled: all that became of it is stored, or is
+   * a dead letter.
+   */
+  replay(source: string, message: Message, node: RedNode): Promise<void> {
+    return new Promise((resolve) => {
+      const delivery = this.ledger(source).begin(performance.now(), resolve);
+      carry(message, delivery);
+      node.receive(message);
+      delivery.close(source);
+    });
+  }
+
   /** Makes a dead letter: where the source keeps them, else in the user folder. */
   bury(source: string, failure: Failure): Promise<'dead-lettered' | 'dropped'> {
     return bury(() => this.#sources.get(source)?.letters ?? this.#ports.lastResort, failure, this.#ports.log);
@@ -250,7 +263,7 @@ export class Deliveries {
   }
 
   /** What of this instance adds up. */
-  report(): Account & { readonly flows: readonly FlowAccount[] } {
+  report(): Account & Pick<LedgerReport, 'flows' | 'oldest'> {
     const flows = new Map<string, { readonly name: string; readonly ledgers: Ledger[] }>();
     for (const ledger of this.ledgers.values()) {
       const { id, name } = this.#sources.get(ledger.source)?.flow ?? { id: '', name: '' };
@@ -260,6 +273,10 @@ export class Deliveries {
     }
     return {
       ...accountOf([...this.ledgers.values()]),
+      oldest: [...this.ledgers.values()].flatMap((ledger) => {
+        const oldest = this.#oldest(ledger);
+        return oldest === undefined ? [] : [{ source: ledger.source, ...oldest }];
+      }),
       flows: [...flows].map(([id, { name, ledgers }]) => ({
         id,
         name,

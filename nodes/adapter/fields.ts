@@ -21,7 +21,35 @@ export const queueFields = (what: string, unit: string) => ({
   }),
 });
 
-const SPOOLS = { field: 'spool', is: ['when-down', 'always'] };
+interface When {
+  readonly field: string;
+  readonly is: readonly string[];
+}
+
+/** How much a sink keeps on this machine's disk. @param when - where these are asked for; always without it */
+export const spoolSizeFields = (when?: When) => ({
+  spoolMaxBytes: Type.Integer({
+    title: 'Spool size',
+    description: 'The most bytes in the spool; the room is used again, and given back once it is empty.',
+    default: 1_073_741_824,
+    minimum: 65_536,
+    maximum: 1_099_511_627_776,
+    ui: { icon: 'fa-hdd-o', unit: 'bytes', ...(when && { when }) },
+  }),
+  spoolWhenFull: Type.Union(
+    [
+      Type.Literal('block', { title: 'block: take nothing more until there is room' }),
+      Type.Literal('drop-oldest', { title: 'drop the oldest, counted' }),
+    ],
+    {
+      title: 'When full',
+      description:
+        'What a full spool does with one message more: it waits where it came from (a broker keeps it), or the oldest ones are lost for it.',
+      default: 'block',
+      ui: { icon: 'fa-hdd-o', ...(when && { when }), warnWhen: ['drop-oldest'] },
+    },
+  ),
+});
 
 /** What a sink keeps on this machine's disk. @param server - `the database` */
 export const spoolFields = (server: string) => ({
@@ -38,25 +66,5 @@ export const spoolFields = (server: string) => ({
       ui: { icon: 'fa-hdd-o' },
     },
   ),
-  spoolMaxBytes: Type.Integer({
-    title: 'Spool size',
-    description: 'The most bytes in the spool; the room is used again, and given back once it is empty.',
-    default: 1_073_741_824,
-    minimum: 65_536,
-    maximum: 1_099_511_627_776,
-    ui: { icon: 'fa-hdd-o', unit: 'bytes', when: SPOOLS },
-  }),
-  spoolWhenFull: Type.Union(
-    [
-      Type.Literal('block', { title: 'block: take nothing more until there is room' }),
-      Type.Literal('drop-oldest', { title: 'drop the oldest, counted' }),
-    ],
-    {
-      title: 'When full',
-      description:
-        'What a full spool does with one message more: it waits where it came from (a broker keeps it), or the oldest ones are lost for it.',
-      default: 'block',
-      ui: { icon: 'fa-hdd-o', when: SPOOLS, warnWhen: ['drop-oldest'] },
-    },
-  ),
+  ...spoolSizeFields({ field: 'spool', is: ['when-down', 'always'] }),
 });

@@ -9,9 +9,13 @@ import type { LedgerReport } from './ledger-report.js';
 import { logLine } from './log-line.js';
 import { Deliveries } from './deliveries.js';
 import { LastResort } from './last-resort.js';
+import { Replay } from './replay.js';
 import type { NodeInput } from './node-input.js';
 import type { Red, RedNode } from './red.js';
 import type { StatusLine } from './status.js';
+
+export type { DeadLetter } from '../lib/dead-letter.js';
+export type { ReplayReport } from './replay.js';
 
 /** What an instance needs of Node-RED. */
 type InstancePorts = Pick<Red, 'events' | 'hooks' | 'log' | 'nodes' | 'settings' | 'util'>;
@@ -44,6 +48,9 @@ export interface NodeReport {
   readonly counters: Readonly<Record<string, number>>;
 }
 
+/** What a node has counted since the start of the process. */
+export type NodeTotals = Pick<NodeReport, 'id' | 'type' | 'name' | 'open' | 'counters'>;
+
 const KEY = Symbol.for('sluice.instance');
 const QUIET_MS = 300;
 
@@ -61,8 +68,11 @@ export class Instance {
   /** The types of our nodes. */
   readonly types = new Set<string>();
   readonly deliveries: Deliveries;
+  readonly replay: Replay;
   /** Node-RED's user folder. */
   userDir: string | undefined;
+  /** What nodes had counted that have been closed, by their ids. */
+  readonly #past = new Map<string, NodeTotals>();
   readonly #started = new WeakSet<RunningNode>();
   #flowRevision = '';
   #draining = false;
@@ -96,14 +106,16 @@ export class Instance {
     this.name = name === '' ? hostname() : name;
     const log: Log = (_level, sentence, fields = {}) => red.log.warn(logLine(sentence, fields));
     const writer = `${this.name}.${this.runId.slice(0, 8)}`;
+    const lastResort = new LastResort(() => this.userDir ?? '.', writer, log);
     this.deliveries = new Deliveries({
       red,
       log,
       ourTypes: this.types,
       nodes: () => this.nodes.values(),
-      lastResort: new LastResort(() => this.userDir ?? '.', writer, log),
+      lastResort,
       origin: (node) => this.originOf(node),
     });
+    this.replay = new Replay({ red, deliveries: this.deliveries, lastResort, nodes: () => this.nodes.values() });
   }
 
   /** What a dead letter says of a node. */
@@ -135,10 +147,35 @@ export class Instance {
     return { instance: this.name, runId: this.runId, startedAt: this.startedAt.toISOString(), nodes };
   }
 
+  /** What each node has counted since the start of the process, over its deploys. */
+  totals(): NodeTotals[] {
+    const totals = new Map(this.#past);
+    for (const node of this.nodes.values()) totals.set(node.id, this.#total(node));
+    return [...totals.values()];
+  }
+
+  /** A node is no more part of the flows: what it has counted stays. */
+  remove(node: RunningNode): void {
+    this.#past.set(node.id, this.#total(node));
+    if (this.nodes.get(node.id) === node) this.nodes.delete(node.id);
+  }
+
+  #total(node: RunningNode): NodeTotals {
+    const { id, type, name, counters } = node;
+    const past = this.#past.get(id)?.counters ?? {};
+    return { id, type, name, open: node.open(), counters: sum(past, counters.snapshot()) };
+  }
+
   ledger(): LedgerReport {
     const report = this.deliveries.report();
     const { name: instance, runId, startedAt } = this;
-    return { instance, runId, startedAt: startedAt.toISOString(), balanced: report.gap === 0, ...report };
+    return {
+      instance,
+      runId,
+      startedAt: startedAt.toISOString(),
+      balanced: report.flows.every(({ gap }) => gap === 0),
+      ...report,
+    };
   }
 
   /** Resolves when every ingest has its subscriptions: what is published from then on has a taker. */
@@ -197,6 +234,12 @@ export class Instance {
       await delay(Math.min(QUIET_MS, Math.max(0, deadline - Date.now())));
     }
   }
+}
+
+function sum(one: Readonly<Record<string, number>>, other: Readonly<Record<string, number>>): Record<string, number> {
+  const total = { ...one };
+  for (const [name, count] of Object.entries(other)) total[name] = (total[name] ?? 0) + count;
+  return total;
 }
 
 /** Resolves when an ingest has its subscriptions, or will never have them. */

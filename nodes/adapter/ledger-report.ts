@@ -24,6 +24,8 @@ export interface LedgerReport extends Account {
   readonly startedAt: string;
   readonly balanced: boolean;
   readonly flows: readonly FlowAccount[];
+  /** Of each source the delivery that has been open longest, and the node that has it. */
+  readonly oldest: readonly { readonly source: string; readonly seconds: number; readonly holder: string }[];
 }
 
 export function accountOf(ledgers: readonly Ledger[]): Account {

@@ -1,7 +1,7 @@
 import type { Counters } from '../lib/counters.js';
 import type { Branches } from '../lib/delivery/branches.js';
 import { carry } from '../lib/delivery/carried.js';
-import type { Outcome } from '../lib/delivery/outcome.js';
+import type { Ending, Outcome } from '../lib/delivery/outcome.js';
 import { ConfigError, messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import type { Behaviour, Log, Send } from './define-node.js';
@@ -81,7 +81,7 @@ export class NodeInput {
 
   #attempt(job: Job): void {
     const { behaviour, problem } = this.#ports;
-    let pending: Outcome | void | Promise<Outcome | void>;
+    let pending: Outcome | Ending | void | Promise<Outcome | Ending | void>;
     try {
       if (problem !== undefined) throw problem;
       pending = behaviour?.input?.(job.message, job.send);
@@ -135,13 +135,14 @@ export class NodeInput {
 
   #refused(job: Job, { buried, failure }: RefusalEnd): void {
     if (failure !== undefined) this.#fail(job, failure);
-    else this.#complete(job, buried === undefined ? undefined : 'dead-lettered', buried);
+    else this.#complete(job, buried === undefined ? undefined : { outcome: 'dead-lettered', reason: buried });
   }
 
-  #complete(job: Job, outcome: Outcome | undefined, reason?: string): void {
+  #complete(job: Job, end: Outcome | Ending | undefined): void {
     this.#leave(job);
     this.#report(job);
-    job.branches?.close(this.#ports.type, outcome, reason);
+    if (typeof end === 'object') job.branches?.close(this.#ports.type, end.outcome, end.reason);
+    else job.branches?.close(this.#ports.type, end);
   }
 
   #fail(job: Job, error: Error): void {

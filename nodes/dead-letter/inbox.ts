@@ -1,6 +1,7 @@
 import type { Behaviour, NodeContext } from '../adapter/define-node.js';
 import type { DeadLetterQueue } from '../dead-letter-queue/queue.js';
 import { deadLetter, type DeadLetterReason, rejectionReason } from '../lib/dead-letter.js';
+import type { Ending } from '../lib/delivery/outcome.js';
 import type { Message, Rejection } from '../lib/message.js';
 import type { Config } from './config.js';
 
@@ -25,11 +26,12 @@ export class DeadLetterInbox implements Behaviour {
    *
    * @throws RejectedError, UnavailableError as `DeadLetters.keep`
    */
-  async input(message: Message): Promise<void> {
+  async input(message: Message): Promise<Ending> {
     const origin = this.#context.origin();
     const { entered, reason, node = origin.node } = failureOf(message);
     await this.#queue.keep(deadLetter(entered, reason, { ...origin, node }, Date.now()));
     this.#context.counters.add('stored');
+    return { outcome: 'dead-lettered', reason: reason.code };
   }
 
   close(): Promise<void> {

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { spoolSizeFields } from '../adapter/fields.js';
 import type { PaletteEntry } from '../adapter/palette.js';
 import { deadLetters } from '../dead-letter-queue/config.js';
 
@@ -155,7 +156,7 @@ export const config = Type.Object({
   maxAgeSeconds: Type.Number({
     title: 'Age',
     description:
-      'An object is stored so many seconds after its first record: the longest that a message waits for its acknowledgement, so keep it short.',
+      'An object is stored so many seconds after its first record. No message waits for it: until then it is in the spool.',
     default: 10,
     minimum: 0.05,
     maximum: 3_600,
@@ -164,12 +165,13 @@ export const config = Type.Object({
   maxBufferedBytes: Type.Integer({
     title: 'Memory',
     description:
-      'How many bytes of records wait to be stored at most, uncompressed; a message beyond fails at once, for its source to send it again.',
+      'The most bytes of objects that are on their way to the store at a time, uncompressed: as many of the size of the form as fit, four at most. A larger record is rejected.',
     default: 67_108_864,
     minimum: 65_536,
     maximum: 2_147_483_647,
     ui: { icon: 'fa-database', unit: 'bytes' },
   }),
+  ...spoolSizeFields(),
   deadLetters,
 });
 

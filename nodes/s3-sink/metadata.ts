@@ -1,5 +1,5 @@
 import type { NodeContext } from '../adapter/define-node.js';
-import type { OpenObject } from './open-object.js';
+import type { ObjectContents } from './spooled-object.js';
 
 /** S3 takes 2 KB of metadata in all; a character may take nine. */
 const MAX_NAME = 50;
@@ -7,7 +7,7 @@ const MAX_NAME = 50;
 /** What an object says of itself, beside what it holds. */
 export function objectMetadata(
   { id, name, flow, instance }: Pick<NodeContext<unknown, unknown>, 'id' | 'name' | 'flow' | 'instance'>,
-  { records, firstTime, lastTime }: OpenObject,
+  { records, firstTime, lastTime }: Pick<ObjectContents, 'records' | 'firstTime' | 'lastTime'>,
 ): Record<string, string> {
   return {
     'flow-id': flow.id,

@@ -10,6 +10,10 @@ import type { Config } from './config.js';
 import { suffixProblem } from './object-suffix.js';
 
 const HOUR_MS = 3_600_000;
+/** Stands for {batch} in a partition, until an object begins. Neither a key nor an encoded value has it. */
+const SLOT = '\0';
+/** For what says when and where a message came, and not what it is. */
+const ANY = { instance: '-', suffix: '-', batch: '-', year: '-', month: '-', day: '-', hour: '-' };
 
 type HiveFields = Readonly<Record<'year' | 'month' | 'day' | 'hour', string>>;
 
@@ -27,7 +31,7 @@ export interface Place {
 export class ObjectKeys {
   readonly #template: Template;
   readonly #readEventTime: ((scope: unknown) => unknown) | undefined;
-  /** Stands for {batch} until an object begins. Unguessable, so that no value of a message is taken for it. */
+  /** Goes through the encoding as it is. Unguessable, so that no value of a message is taken for it. */
   readonly #slot = randomUUID();
   /** Fields of the template that are no message's. */
   readonly #own: object;
@@ -64,7 +68,11 @@ export class ObjectKeys {
         { code: 'key-field' },
       );
     }
-    return { partition, time, eventTimeMissing: this.#readEventTime !== undefined && !possible };
+    return {
+      partition: partition.replaceAll(this.#slot, SLOT),
+      time,
+      eventTimeMissing: this.#readEventTime !== undefined && !possible,
+    };
   }
 
   /**
@@ -74,9 +82,16 @@ export class ObjectKeys {
    * @throws RejectedError `key` when the values of the message make no key, or one that leaves its folder
    */
   newKey(partition: string, nowMs: number): string {
-    const problem = objectKeyProblem(partition);
-    if (problem !== undefined) throw new RejectedError(problem.replaceAll(this.#slot, '{batch}'), { code: 'key' });
-    return partition.replaceAll(this.#slot, uuidv7(nowMs));
+    const batch = uuidv7(nowMs);
+    const key = partition.replaceAll(SLOT, batch);
+    const problem = objectKeyProblem(key);
+    if (problem !== undefined) throw new RejectedError(problem.replaceAll(batch, '{batch}'), { code: 'key' });
+    return key;
+  }
+
+  /** The key without its time: a message that comes again, in another hour, is the same one for all that. */
+  placeOf(message: Message): string {
+    return this.#template.render(templateScope(message, ANY), encodeKeyPart) ?? '';
   }
 
   /** Remembers the last hour: most messages are of one, and writing a date takes a microsecond. */

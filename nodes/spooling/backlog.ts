@@ -1,19 +1,17 @@
 import { existsSync } from 'node:fs';
-import { batchClock } from '../adapter/batch-clock.js';
 import type { NodeContext } from '../adapter/define-node.js';
-import { atMost, pause } from '../adapter/waiting.js';
+import { atMost } from '../adapter/waiting.js';
 import { backoffDelay } from '../lib/backoff.js';
 import type { LateOutcome } from '../lib/delivery/outcome.js';
-import { messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
+import { RejectedError, UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import { spoolFile } from '../lib/spool/place.js';
-import type { Damage, Gone, NewRecord, ReadLimits, SpoolRecord } from '../lib/spool/record.js';
-import { Spool } from '../lib/spool/spool.js';
+import type { Gone, NewRecord, ReadLimits, SpoolRecord } from '../lib/spool/record.js';
+import type { Spool } from '../lib/spool/spool.js';
+import { NodeSpool, type SpoolSize } from './node-spool.js';
 
-export interface SpoolConfig {
+export interface SpoolConfig extends SpoolSize {
   readonly spool: 'off' | 'when-down' | 'always';
-  readonly spoolMaxBytes: number;
-  readonly spoolWhenFull: 'block' | 'drop-oldest';
 }
 
 export type BacklogContext = Pick<
@@ -58,10 +56,7 @@ const CLOSE_LIMIT_MS = 2_000;
 export class Backlog {
   readonly #context: BacklogContext;
   readonly #ports: BacklogPorts;
-  readonly #file: string;
-  readonly #stopping = new AbortController();
-  #spool: Spool | undefined;
-  #opening: Promise<Spool> | undefined;
+  readonly #spool: NodeSpool;
   #draining = Promise.resolve();
   /** Records on their way to the disk. */
   #appending = 0;
@@ -73,7 +68,6 @@ export class Backlog {
   /** Records that were stored without being read, and are about to be removed. */
   #settled: Gone[] = [];
   #settling = Promise.resolve();
-  #problem: UnavailableError | undefined;
 
   /** @returns undefined where Node-RED has no user folder, as in some tests */
   static of(context: BacklogContext, ports: BacklogPorts): Backlog | undefined {
@@ -83,14 +77,20 @@ export class Backlog {
   private constructor(context: BacklogContext, userDir: string, ports: BacklogPorts) {
     this.#context = context;
     this.#ports = ports;
-    this.#file = spoolFile(userDir, context.id);
+    const file = spoolFile(userDir, context.id);
+    this.#spool = new NodeSpool(context, {
+      file,
+      rememberIdentities: 0,
+      opened: (spool) => void (this.#draining = this.#drain(spool)),
+      changed: () => ports.changed(),
+    });
     // Whatever the setting: what an earlier run has left is to be stored.
-    if (existsSync(this.#file)) void this.#openEarlier();
+    if (existsSync(file)) void this.#spool.keepOpening();
   }
 
   /** Records on disk. */
   get records(): number {
-    return this.#spool?.counts.records ?? 0;
+    return this.#spool.records;
   }
 
   /** Records on their way to the disk. */
@@ -100,12 +100,12 @@ export class Backlog {
 
   /** Why the disk does not do its part. */
   get problem(): string | undefined {
-    return this.#problem?.message;
+    return this.#spool.problem?.message;
   }
 
   /** Whether something is before what comes now; what has to keep the order asks `turn` then. */
   get isBusy(): boolean {
-    return this.#appending > 0 || this.records > 0 || this.#caughtUp !== undefined || this.#opening !== undefined;
+    return this.#appending > 0 || this.records > 0 || this.#caughtUp !== undefined || this.#spool.opening !== undefined;
   }
 
   /**
@@ -114,9 +114,9 @@ export class Backlog {
    * @throws UnavailableError when what is there cannot be opened
    */
   async turn(): Promise<'behind' | 'direct'> {
-    while (this.#spool === undefined && this.#opening !== undefined && !this.#stopping.signal.aborted) {
-      if (this.#problem !== undefined) throw this.#problem;
-      await this.#opening.catch(() => undefined); // the problem says it
+    while (this.#spool.current === undefined && this.#spool.opening !== undefined && !this.#spool.stopping.aborted) {
+      if (this.#spool.problem !== undefined) throw this.#spool.problem;
+      await this.#spool.opening.catch(() => undefined); // the problem says it
     }
     while (this.#caughtUp !== undefined) await this.#caughtUp.promise;
     return this.#appending > 0 || this.records > 0 ? 'behind' : 'direct';
@@ -133,7 +133,7 @@ export class Backlog {
     this.#appending++;
     try {
       await after;
-      const spool = this.#spool ?? (await this.#open());
+      const spool = this.#spool.current ?? (await this.#spool.open());
       const seq = await spool.append(record);
       this.#context.counters.add('spooled');
       return seq ?? NaN; // no identities are remembered
@@ -152,11 +152,9 @@ export class Backlog {
     if (this.#settled.push(record) > 1) return;
     this.#settling = Promise.resolve().then(async () => {
       const records = this.#settled.splice(0);
-      if (this.#spool === undefined) return;
-      await this.#remove(
-        this.#spool,
-        records.map(({ seq }) => seq),
-      );
+      const spool = this.#spool.current;
+      if (spool === undefined) return;
+      await this.#spool.persist(() => spool.remove(records.map(({ seq }) => seq)));
       this.#context.counters.add('drained', records.length);
       for (const { delivery } of records) if (delivery !== undefined) this.#context.drained(delivery, 'stored');
       this.#appended.resolve(); // for whoever waits to see what is left
@@ -171,55 +169,19 @@ export class Backlog {
 
   /** Goes on with the page that is being written, for a moment, and lets go of the file; what is in it stays. */
   async close(): Promise<void> {
-    this.#stopping.abort();
+    this.#spool.stop();
     this.#appended.resolve();
     this.#serverBack.resolve();
     this.#letIn();
-    const spool = this.#spool ?? (await this.#opening?.catch(() => undefined));
+    await this.#spool.opening?.catch(() => undefined); // its end begins to drain
     await atMost(CLOSE_LIMIT_MS, this.#draining);
-    await spool?.close();
-  }
-
-  #open(): Promise<Spool> {
-    this.#opening ??= this.#openFile().finally(() => (this.#opening = undefined));
-    return this.#opening;
-  }
-
-  async #openFile(): Promise<Spool> {
-    const { spoolMaxBytes, spoolWhenFull } = this.#context.config;
-    const spool = await Spool.open({
-      file: this.#file,
-      maxBytes: spoolMaxBytes,
-      whenFull: spoolWhenFull,
-      rememberIdentities: 0,
-      clock: batchClock(),
-      dropped: (records) => this.#drop(records, 'spool-full'),
-      damaged: (damage) => this.#reportDamage(damage),
-    });
-    for await (const delivery of spool.deliveries()) this.#context.foundSpooled(delivery);
-    this.#spool = spool;
-    this.#problem = undefined;
-    this.#draining = this.#drain(spool);
-    this.#ports.changed();
-    return spool;
-  }
-
-  /** The node's predecessor, or another process, may still have it. */
-  async #openEarlier(): Promise<void> {
-    for (let attempt = 0; this.#spool === undefined && !this.#stopping.signal.aborted; attempt++) {
-      try {
-        await this.#open();
-      } catch (error) {
-        this.#reportProblem(error);
-        await pause(attempt, RETRY, this.#stopping.signal);
-      }
-    }
+    await this.#spool.close();
   }
 
   async #drain(spool: Spool): Promise<void> {
     for (let attempt = 0; ;) {
       await this.#settling;
-      if (this.#stopping.signal.aborted) return;
+      if (this.#spool.stopping.aborted) return;
       if (spool.counts.records === 0) {
         this.#appended = Promise.withResolvers<void>();
         await this.#appended.promise;
@@ -242,10 +204,10 @@ export class Backlog {
         this.#caughtUp = Promise.withResolvers<void>();
       }
       const all = await this.#writeOnce(spool, page);
-      this.#problem = undefined;
+      this.#spool.works();
       return all;
     } catch (error) {
-      this.#reportProblem(error);
+      this.#spool.report(error);
       return false;
     }
   }
@@ -258,10 +220,7 @@ export class Backlog {
       const outcome = await this.#outcomeOf(record, failures.get(index));
       if (outcome !== undefined) done.set(record, outcome);
     }
-    await this.#remove(
-      spool,
-      [...done.keys()].map(({ seq }) => seq),
-    );
+    await this.#spool.persist(() => spool.remove([...done.keys()].map(({ seq }) => seq)));
     for (const [{ delivery }, outcome] of done) {
       if (outcome === 'stored') this.#context.counters.add('drained');
       if (delivery !== undefined) this.#context.drained(delivery, outcome);
@@ -280,50 +239,8 @@ export class Backlog {
     return this.#context.reject(message, failure);
   }
 
-  /** Until it is done: what is stored must not be written again. */
-  async #remove(spool: Spool, seqs: readonly number[]): Promise<void> {
-    for (let attempt = 0; !this.#stopping.signal.aborted || attempt === 0; attempt++) {
-      try {
-        await spool.remove(seqs);
-        return;
-      } catch (error) {
-        this.#reportProblem(error);
-        await pause(attempt, RETRY, this.#stopping.signal);
-      }
-    }
-  }
-
   #letIn(): void {
     this.#caughtUp?.resolve();
     this.#caughtUp = undefined;
-  }
-
-  #drop(records: readonly Gone[], reason: string): void {
-    this.#context.counters.add('dropped', records.length, reason);
-    for (const { delivery } of records) if (delivery !== undefined) this.#context.drained(delivery, 'dropped');
-  }
-
-  #reportDamage({ movedTo, reason, recovered, lost }: Damage): void {
-    this.#context.log('error', 'the spool was damaged; what can be read of it goes on', {
-      reason,
-      recovered,
-      lost: lost?.length ?? 'unknown',
-      damagedFile: movedTo,
-    });
-    if (lost === undefined) this.#context.counters.add('damaged');
-    else if (lost.length > 0) this.#drop(lost, 'spool-damaged');
-  }
-
-  #reportProblem(error: unknown): void {
-    if (this.#stopping.signal.aborted) return; // what was not removed is written again
-    const problem =
-      error instanceof UnavailableError
-        ? error
-        : new UnavailableError(`expected the spool to work, got: ${messageOf(error)}`, { code: 'spool', cause: error });
-    if (this.#problem?.message !== problem.message) {
-      this.#context.log('error', 'the spool cannot be used, will try again', { reason: problem.message });
-    }
-    this.#problem = problem;
-    this.#ports.changed();
   }
 }

@@ -4,6 +4,8 @@ import { Command } from 'commander';
 import { UserError } from '../launcher/user-error.js';
 import { chaosCommand } from './chaos.js';
 import { checkCommand } from './check.js';
+import { deadLetterCommand } from './dead-letter.js';
+import { ledgerCommand } from './ledger.js';
 import { passwordCommand } from './password.js';
 import { simulateCommand } from './simulate.js';
 import { startCommand } from './start.js';
@@ -22,6 +24,8 @@ const program = new Command('sluice')
   .showHelpAfterError('(sluice --help shows the commands and their options)')
   .addCommand(startCommand())
   .addCommand(statusCommand())
+  .addCommand(ledgerCommand())
+  .addCommand(deadLetterCommand())
   .addCommand(simulateCommand())
   .addCommand(verifyCommand())
   .addCommand(chaosCommand())
@@ -29,8 +33,9 @@ const program = new Command('sluice')
   .addCommand(checkCommand())
   .addCommand(passwordCommand());
 
+const withAll = (command: Command): Command[] => [command, ...command.commands.flatMap(withAll)];
 for (const command of program.commands) command.version(manifest.version);
-for (const command of [program, ...program.commands]) {
+for (const command of withAll(program)) {
   command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 }
 

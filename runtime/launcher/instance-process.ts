@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import RED from 'node-red';
 import { Instance } from '@sluice/node-red/instance';
 import type { InstanceOptions, InstanceReply, InstanceRequest } from './instance-protocol.js';
+import { metricsOf } from './metrics.js';
 import { nodeRedSettings } from './settings.js';
 
 const DRAIN_LIMIT_MS = 15_000;
@@ -36,8 +37,13 @@ async function run(options: InstanceOptions): Promise<void> {
   const flows = flowsStarted();
   await RED.start();
   const problem = await flows;
+  const instance = Instance.running(RED.runtime.events);
+  const metrics = metricsOf(instance);
+  httpAdmin.get('/sluice/metrics', RED.auth.needsPermission('sluice.read'), (_request, response, next) => {
+    metrics.metrics().then((text) => response.type(metrics.contentType).send(text), next);
+  });
   // A broker that is away does not keep the editor from opening.
-  await Promise.race([Instance.running(RED.runtime.events).ready(), delay(INGESTS_READY_MS, undefined, { ref: false })]);
+  await Promise.race([instance.ready(), delay(INGESTS_READY_MS, undefined, { ref: false })]);
   const port = await listen(server, options);
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
   reply({ type: 'ready', url: `http://${host}:${port}/`, ...(problem !== undefined && { problem }) });

@@ -3,13 +3,19 @@ declare module 'node-red' {
   import type { EventEmitter } from 'node:events';
   import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 
+  interface Answer {
+    type(type: string): Answer;
+    send(body: string): void;
+  }
+  type Handler = (request: unknown, response: Answer, next: (error?: unknown) => void) => void;
   type Application = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 
   const RED: {
     init(server: Server, settings: Record<string, unknown>): void;
     start(): Promise<void>;
     stop(): Promise<void>;
-    readonly httpAdmin: Application;
+    readonly httpAdmin: Application & { get(path: string, ...handlers: Handler[]): void };
+    readonly auth: { needsPermission(permission: string): Handler };
     readonly httpNode: Application;
     readonly events: EventEmitter;
     readonly runtime: { readonly events: EventEmitter };

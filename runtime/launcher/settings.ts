@@ -30,8 +30,13 @@ function adminAuth(passwordHash: string, token: string): Record<string, unknown>
     type: 'credentials',
     users: [{ username: 'admin', password: passwordHash, permissions: '*' }],
     // The commands that speak to this instance know the token from its file.
-    tokens: (given: string) =>
-      Promise.resolve(sameText(given, token) ? { username: 'sluice', permissions: '*' } : null),
+    tokens: (given: string) => {
+      if (sameText(given, token)) return Promise.resolve({ username: 'sluice', permissions: '*' });
+      // Prometheus has a token that stays, and may read only.
+      const { SLUICE_METRICS_TOKEN: reader = '' } = process.env;
+      const isReader = reader !== '' && sameText(given, reader);
+      return Promise.resolve(isReader ? { username: 'metrics', permissions: 'sluice.read' } : null);
+    },
   };
 }
 

@@ -165,6 +165,91 @@ describe('Spool', () => {
     assert.equal(await put(spool, 'c'), undefined);
   });
 
+  it('forgets the identity of what it had no room for, or dropped: it was not taken', async () => {
+    const spool = await open({ maxBytes: 1_000, rememberIdentities: 100 });
+    const put = (identity: string) => spool.append({ ...record(1, 700), identity });
+    await put('a');
+    await assert.rejects(put('b'), { code: 'spool-full' });
+    assert.equal(await put('a'), undefined, 'what is there needs no room');
+    await spool.remove([1]);
+    assert.notEqual(await put('b'), undefined);
+    await spool.close();
+    const dropping = await open({ maxBytes: 1_000, rememberIdentities: 100, whenFull: 'drop-oldest' });
+    const again = (identity: string) => dropping.append({ ...record(1, 700), identity });
+    await again('c');
+    assert.equal(dropped.length, 1);
+    assert.notEqual(await again('b'), undefined, 'it was dropped for c');
+  });
+
+  describe('with bundles', () => {
+    const inBundle = (id: number, number: number, about = `about ${id}`): NewRecord => ({
+      ...record(number, 100),
+      identity: `i${number}`,
+      bundle: { id, about },
+    });
+    const put = (spool: Spool, ...records: NewRecord[]) => Promise.all(records.map((one) => spool.append(one)));
+
+    it('reads and removes what belongs together, whatever came in between, also after it was closed', async () => {
+      const first = await open();
+      await put(first, inBundle(7, 1), record(2), inBundle(3, 3), inBundle(7, 4, 'another word'), inBundle(3, 5));
+      await first.close();
+      const spool = await open();
+      assert.deepEqual(await spool.bundles(), [3, 7]);
+      assert.equal(await spool.takeBundle(7), 'about 7');
+      const [one] = await spool.readBundle(7, 0, { records: 1, bytes: 1e9 });
+      assert.deepEqual(numbers([one ?? { seq: 0 }, ...(await spool.readBundle(7, one?.seq ?? 0, ALL))]), [1, 4]);
+      await spool.changeBundle(7, 'changed');
+      assert.equal(await spool.takeBundle(7), 'changed');
+      await spool.removeBundle(7);
+      assert.deepEqual([await spool.bundles(), await spool.takeBundle(7)], [[3], undefined]);
+      assert.deepEqual(numbers(await spool.read(0, ALL)), [2, 3, 5]);
+      await spool.removeBundle(3);
+      await spool.remove([2]);
+      assert.deepEqual(spool.counts, { records: 0, bytes: 0, oldestAt: undefined });
+    });
+
+    it('drops nothing of a bundle that was taken, nor after a restart', async () => {
+      const options = { maxBytes: 1_200, whenFull: 'drop-oldest' } as const;
+      const first = await open(options);
+      await put(first, inBundle(1, 1), inBundle(2, 2), inBundle(1, 3));
+      await first.takeBundle(1);
+      await first.close();
+      const spool = await open(options);
+      await put(spool, inBundle(2, 4), inBundle(2, 5), inBundle(2, 6));
+      assert.deepEqual(numbers(dropped), [2]);
+      assert.deepEqual(numbers(await spool.readBundle(1, 0, ALL)), [1, 3]);
+      assert.deepEqual(numbers(await spool.readBundle(2, 0, ALL)), [4, 5, 6]);
+    });
+
+    it('remembers the identities of what was removed, or forgets them where that is asked for', async () => {
+      const spool = await open({ rememberIdentities: 100 });
+      await put(spool, inBundle(1, 1), inBundle(2, 2));
+      await spool.removeBundle(1);
+      await spool.removeBundle(2, 'identities');
+      const [first, second] = await put(spool, inBundle(3, 1), inBundle(3, 2));
+      assert.deepEqual([first, second === undefined], [undefined, false]);
+    });
+
+    it('recovers them with what can be read of a damaged file', async () => {
+      const first = await open();
+      for (let n = 1; n <= 1_000; n += 100) {
+        await put(first, ...Array.from({ length: 100 }, (_item, index) => inBundle(1 + (index % 2), n + index)));
+      }
+      await first.takeBundle(2);
+      await first.close();
+      const handle = openSync(file, 'r+');
+      writeSync(handle, Buffer.alloc(3 * PAGE_BYTES, 0xa7), 0, 3 * PAGE_BYTES, 20 * PAGE_BYTES);
+      closeSync(handle);
+      const spool = await open({ maxBytes: 1_000, whenFull: 'drop-oldest' });
+      const records = await spool.read(0, ALL);
+      assert.ok(records.length > 500 && records.length < 1_000, `${records.length} records`);
+      const parts = await Promise.all([1, 2].map((id) => spool.readBundle(id, 0, ALL)));
+      assert.deepEqual(numbers(parts.flat()).map(Number).sort(), numbers(records).map(Number).sort());
+      assert.deepEqual(await Promise.all([1, 2].map((id) => spool.takeBundle(id))), ['about 1', 'about 2']);
+      assert.equal(damages.length, 1);
+    });
+  });
+
   it('gives its room back to the disk once it is empty', async () => {
     const spool = await open();
     await fill(spool, 1_000, 20_000);

@@ -30,18 +30,19 @@ describe('s3-sink', () => {
     it('stores everything once it is back, each object once', async () => {
       const place = server().place();
       await sink.load(place, { maxRecords: 2 });
-      let stored = sink.messages('stored', 2);
+      let answered = sink.messages('stored', 2);
       for (const payload of [1, 2]) sink.send('sink', { topic: 'a', payload });
-      const before = await stored;
+      const before = await answered;
+      await sink.stored(2);
 
       await server().interrupt();
-      stored = sink.messages('stored', 4);
+      answered = sink.messages('stored', 4);
       for (const payload of [3, 4, 5, 6]) sink.send('sink', { topic: 'a', payload });
-      assert.equal((await sink.statusLike('sink', /^expected /)).fill, 'red');
-      assert.match(sink.sentence(), /^expected .*, got .*; trying again in \d s$/);
+      const after = await answered;
+      assert.equal((await sink.statusLike('sink', /^4 spooled; expected /)).fill, 'red');
+      assert.match(sink.sentence(), /^4 spooled; expected .*, got .*; trying again in \d s$/);
 
       await server().resume();
-      const after = await stored;
       await sink.statusLike('sink', /^3 objects, 6 records$/);
       const objects = await place.objects();
       assert.deepEqual(
@@ -69,21 +70,22 @@ describe('s3-sink', () => {
         const place = server().place();
         await sink.load(place, { maxRecords: 1, maxBytes: 268_435_456, compression: 'none', line: 'payload' });
         await sink.statusLike('sink', /^0 objects/);
-        const stored = sink.messages('stored');
+        const answered = sink.messages('stored');
         const middle = gate.carried(size / 2);
         const payload = randomBytes(size / 2).toString('hex');
         sink.send('sink', { topic: 'a', payload });
         await middle;
         await gate.shut();
-        assert.equal((await sink.statusLike('sink', /^expected bucket "sluice" at http/)).fill, 'red');
+        assert.equal((await sink.statusLike('sink', /^1 spooled; expected bucket "sluice" at http/)).fill, 'red');
         assert.match(
           sink.sentence(),
-          /^expected .* (an object to its end, got a connection that broke|an answer from .*, got )/,
+          /^1 spooled; expected .* (an object to its end, got a connection that broke|an answer from .*, got )/,
         );
-        assert.deepEqual([sink.open(), sink.counters()['failed'], (await place.objects()).size], [1, undefined, 0]);
+        assert.deepEqual([sink.counters()['spooled'], (await place.objects()).size], [1, 0]);
 
         await gate.open();
-        const [message] = await stored;
+        const [message] = await answered;
+        await sink.stored(1);
         const objects = await place.objects();
         assert.deepEqual([...objects.keys()], [message?.['object']]);
         assert.equal(linesOf([...objects.values()][0] ?? Buffer.alloc(0))[0], payload);
@@ -100,18 +102,19 @@ describe('s3-sink', () => {
         const place = server().place();
         await sink.load(place, { maxRecords: 1, maxBytes: 268_435_456, compression: 'none', line: 'payload' });
         await sink.statusLike('sink', /^0 objects/);
-        const stored = sink.messages('stored');
+        const answered = sink.messages('stored');
         gate.deafenAfter(lastRequest);
         sink.send('sink', { topic: 'a', payload: randomBytes(size / 2).toString('hex') });
         await until(
           () => place.objects(),
           ({ size }) => size === 1,
         );
-        assert.equal(sink.open(), 1);
+        assert.equal(sink.counters()['stored'], undefined);
         await gate.shut();
-        await sink.statusLike('sink', /^expected/);
+        await sink.statusLike('sink', /^1 spooled; expected/);
         await gate.open();
-        const [message] = await stored;
+        const [message] = await answered;
+        await sink.stored(1);
         assert.deepEqual([...(await place.objects()).keys()], [message?.['object']]);
         assert.deepEqual(await place.openUploads(), []);
         const { found, stored: records, objects } = sink.counters();
@@ -130,13 +133,14 @@ describe('s3-sink', () => {
 
     it('says so, leaves nothing half, and stores the object once there is room', async () => {
       await sink.load(place(), settings);
-      const stored = sink.messages('stored');
+      const answered = sink.messages('stored');
       sink.send('sink', { topic: 'a', payload: 'x'.repeat(2_000_000) });
-      await sink.statusLike('sink', /^expected room for an object in folder/);
+      const [message] = await answered;
+      await sink.statusLike('sink', /^1 spooled; expected room for an object in folder/);
       assert.match(sink.sentence(), /in folder \/\S+, got ENOSPC: the disk is full; trying again in 1 s$/);
-      assert.deepEqual([sink.open(), sink.counters()['failed'], await files()], [1, undefined, []]);
+      assert.deepEqual(await files(), []);
       await server().change('size=16m');
-      const [message] = await stored;
+      await sink.stored(1);
       assert.deepEqual(await files(), [basename(String(message?.['object']))]);
     });
 
@@ -173,9 +177,9 @@ describe('s3-sink', () => {
       await sink.load(place, { maxRecords: 1 });
       assert.equal((await sink.statusLike('sink', /^expected bucket "[0-9a-f-]+" at/)).fill, 'red');
       assert.match(sink.sentence(), /at http:\S+, got NoSuchBucket; trying again in \d s$/);
+      const answered = sink.messages('stored');
       sink.send('sink', { topic: 'a', payload: 1 });
-      await sink.received(1);
-      assert.deepEqual([sink.open(), sink.counters()['failed']], [1, undefined]);
+      await answered;
       await place.create();
       await sink.unload(); // does not wait for the next attempt
       assert.equal((await place.objects()).size, 1);
@@ -189,9 +193,9 @@ describe('s3-sink', () => {
       await sink.load({ ...place, credentials: { ...user } }, { maxRecords: 1 });
       await sink.statusLike('sink', /^0 objects/); // a right to list is not asked for
       sink.send('sink', { topic: 'a', payload: 1 });
-      assert.equal((await sink.statusLike('sink', /^expected the right to write into bucket "sluice"/)).fill, 'red');
+      const refused = /^1 spooled; expected the right to write into bucket "sluice"/;
+      assert.equal((await sink.statusLike('sink', refused)).fill, 'red');
       assert.match(sink.sentence(), /at http:\S+, got AccessDenied; trying again in \d s$/);
-      assert.deepEqual([sink.open(), sink.counters()['failed']], [1, undefined]);
       await allow(server().server, user, 's3:PutObject');
       await sink.unload();
       assert.equal((await place.objects()).size, 1);
@@ -217,9 +221,8 @@ describe('s3-sink', () => {
         const place = server().place();
         await sink.load(place, { maxRecords: 1 });
         await sink.statusLike('sink', /^expected this machine's clock to agree with that of bucket/);
-        const stored = sink.messages('stored');
         sink.send('sink', { topic: 'a', payload: 1 });
-        await stored;
+        await sink.stored(1);
       } finally {
         mock.timers.reset();
       }

@@ -26,7 +26,10 @@ describe('s3-sink in a flow', () => {
       for (const [index, payload] of payloads.entries()) {
         sink.send('sink', { topic: 'device/7', identity: `id-${index}`, receivedAt: RECEIVED, payload });
       }
-      const keys = new Set((await done).map((message) => message['object']));
+      const messages = await done;
+      assert.ok(messages.every((message) => message['spooled'] === true));
+      const keys = new Set(messages.map((message) => message['object']));
+      await sink.stored(3);
       const objects = await place.objects();
       assert.deepEqual([...objects.keys()], [...keys]);
       const [[key, body] = ['', Buffer.alloc(0)]] = objects;
@@ -43,17 +46,23 @@ describe('s3-sink in a flow', () => {
           payload: { ts: '2026-03-01T08:00', nested: { raw: Buffer.from('raw').toString('base64') } },
         },
       ]);
-      assert.deepEqual(sink.counters(), { received: 3, stored: 3, objects: 1, bytes: body.length });
+      assert.deepEqual(sink.counters(), {
+        received: 3,
+        spooled: 3,
+        stored: 3,
+        drained: 3,
+        objects: 1,
+        bytes: body.length,
+      });
     });
 
     it('stores an object when the next record would make it too large', async () => {
       const place = server().place();
       const key = '{topic}/{batch}.ndjson';
       await sink.load(place, { maxBytes: 1_024, key, compression: 'none', line: 'payload', maxAgeSeconds: 0.3 });
-      const done = sink.messages('stored', 5);
       const payloads = ['a'.repeat(500), 'b'.repeat(500), 'c'.repeat(500), 'd'.repeat(5_000), 'e'];
       for (const payload of payloads) sink.send('sink', { topic: 'a/b', payload });
-      await done;
+      await sink.stored(5);
       const objects = await place.objects();
       const contents = [...objects].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, body]) => linesOf(body));
       assert.deepEqual(
@@ -66,9 +75,8 @@ describe('s3-sink in a flow', () => {
     it('stores an object that has reached its age', async () => {
       const place = server().place();
       await sink.load(place, { maxAgeSeconds: 0.05 });
-      const done = sink.messages('stored', 2);
       for (const payload of [1, 2]) sink.send('sink', { topic: 'device/7', payload });
-      await done;
+      await sink.stored(2);
       assert.equal((await place.objects()).size, 1);
       assert.equal((await sink.statusLike('sink', /^1 object, 2 records$/)).fill, 'green');
     });
@@ -108,6 +116,7 @@ describe('s3-sink in a flow', () => {
         const key = (message?.['object'] ?? '') as string;
         assert.equal(message?.rejection?.code ?? key.slice(0, key.lastIndexOf('/')), outcome, JSON.stringify(topic));
       }
+      await sink.stored(hostile.filter(([, , outcome]) => outcome.includes('/')).length);
       const folders = [...(await place.objects()).keys()].map((key) => key.slice(0, key.lastIndexOf('/')));
       assert.deepEqual(
         folders.sort(),
@@ -118,7 +127,6 @@ describe('s3-sink in a flow', () => {
     it('rejects what JSON cannot carry, and only that', async () => {
       const place = server().place();
       await sink.load(place, { maxRecords: 2 });
-      const stored = sink.messages('stored', 2);
       const rejected = sink.messages('rejected', 3);
       const cycle: Record<string, unknown> = {};
       cycle['self'] = cycle;
@@ -128,7 +136,7 @@ describe('s3-sink in a flow', () => {
       const rejections = (await rejected).map((message) => message.rejection as Rejection);
       assert.deepEqual(new Set(rejections.map(({ code }) => code)), new Set(['payload']));
       assert.match(rejections[2]?.message ?? '', /^expected a payload that JSON can carry, got nothing$/);
-      await stored;
+      await sink.stored(2);
       const [body = Buffer.alloc(0)] = (await place.objects()).values();
       const [first, second] = linesOf(body) as Record<string, unknown>[];
       assert.equal(first?.['payload'], 'first');

@@ -5,6 +5,12 @@
  */
 export type Outcome = 'stored' | 'spooled' | 'dead-lettered' | 'dropped';
 
+/** An outcome with what it is put down to; without a reason it is the node. */
+export interface Ending {
+  readonly outcome: Outcome;
+  readonly reason: string;
+}
+
 /** What becomes of what was spooled, when it leaves the spool. */
 export type LateOutcome = Exclude<Outcome, 'spooled'>;
 

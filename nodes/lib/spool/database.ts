@@ -25,9 +25,11 @@ const PRAGMAS = `
 const SCHEMA = `
   CREATE TABLE record (
     seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, source TEXT, number INTEGER, identity TEXT,
-    bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL
+    bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL, bundle INTEGER
   ) STRICT;
   CREATE INDEX record_delivery ON record (source, number, bytes);
+  CREATE INDEX record_bundle ON record (bundle, seq) WHERE bundle IS NOT NULL;
+  CREATE TABLE bundle (id INTEGER PRIMARY KEY, about TEXT NOT NULL, taken INTEGER NOT NULL DEFAULT 0) STRICT;
   CREATE TABLE seen (identity TEXT NOT NULL UNIQUE) STRICT;
   PRAGMA application_id = ${APPLICATION};
   PRAGMA user_version = ${VERSION};

@@ -8,6 +8,7 @@ import { DamagedError, diskFull, failureOf, isDamage, openDatabase, pragma, tran
 import {
   bytesOf,
   type Appended,
+  type Bundle,
   type Counts,
   type Damage,
   type Gone,
@@ -29,7 +30,7 @@ export interface SpoolFileOptions {
   readonly rememberIdentities: number;
 }
 
-const COLUMNS = 'seq, at, source, number, identity, bytes, checksum, body';
+const COLUMNS = 'seq, at, source, number, identity, bytes, checksum, body, bundle';
 /** So many bytes that nothing is in are given back to the disk when there are no records. */
 const SHRINK_BYTES = 8 * 1024 * 1024;
 /** The log before SQLite writes it into the file (4 MB), the file's growth by as much, and again as much for what leaves. */
@@ -39,7 +40,11 @@ interface Statements {
   readonly insert: StatementSync;
   readonly see: StatementSync;
   readonly forget: StatementSync;
+  readonly forgetOne: StatementSync;
+  readonly forgetBundle: StatementSync;
+  readonly bundle: StatementSync;
   readonly after: StatementSync;
+  readonly afterInBundle: StatementSync;
   readonly find: StatementSync;
   readonly size: StatementSync;
   readonly remove: StatementSync;
@@ -59,6 +64,8 @@ export class SpoolFile {
   #nextSeq = 1;
   /** The last record that somebody has read: what he has, is not dropped. */
   #readThrough = 0;
+  /** Up to here all were dropped, or are of bundles that were taken. */
+  #droppedThrough = 0;
 
   /** @throws UnavailableError `spool-in-use`, `spool-disk`, `spool-disk-full`, `spool-version` */
   constructor(options: SpoolFileOptions, now: () => number, damaged: (damage: Damage) => void) {
@@ -81,8 +88,12 @@ export class SpoolFile {
       const dropped: Gone[] = [];
       for (const record of records) {
         const bytes = bytesOf(record);
-        if (!this.#makeRoom(bytes, dropped)) break;
-        seqs.push(this.#isNew(record) ? this.#insert(record, bytes) : undefined);
+        const isNew = this.#isNew(record);
+        if (isNew && !this.#makeRoom(bytes, dropped)) {
+          this.#statements.forgetOne.run(record.identity ?? null);
+          break;
+        }
+        seqs.push(isNew ? this.#insert(record, bytes) : undefined);
       }
       if (this.#options.rememberIdentities > 0) this.#statements.forget.run(this.#options.rememberIdentities);
       return { seqs, dropped };
@@ -92,13 +103,7 @@ export class SpoolFile {
   /** The next records after one, in order. */
   read(after: number, limits: ReadLimits): SpoolRecord[] {
     return this.#guard(() => {
-      const records: SpoolRecord[] = [];
-      let bytes = 0;
-      for (const row of this.#statements.after.iterate(after, limits.records) as Iterable<Row>) {
-        bytes += row.body.length;
-        if (records.length > 0 && bytes > limits.bytes) break;
-        records.push(recordOf(row));
-      }
+      const records = pageOf(this.#statements.after.iterate(after, limits.records) as Iterable<Row>, limits);
       this.#readThrough = Math.max(this.#readThrough, records.at(-1)?.seq ?? 0);
       return records;
     });
@@ -112,6 +117,45 @@ export class SpoolFile {
   remove(seqs: readonly number[]): void {
     this.#write(() => {
       for (const seq of seqs) this.#delete(seq);
+    });
+    if (this.#counts.records === 0) this.#shrink();
+  }
+
+  /** The ids of the bundles that there are, in their order. */
+  bundles(): number[] {
+    const ids = 'SELECT id FROM bundle UNION SELECT bundle FROM record WHERE bundle IS NOT NULL ORDER BY 1';
+    return this.#guard(() => (this.#sql?.prepare(ids).all() ?? []).map(({ id }) => Number(id)));
+  }
+
+  /** From now on nothing of it is dropped. @returns what is kept about it */
+  takeBundle(id: number): string | undefined {
+    const about = this.#write(() =>
+      this.#sql?.prepare('UPDATE bundle SET taken = 1 WHERE id = ? RETURNING about').get(id),
+    );
+    return about === undefined ? undefined : String(about['about']);
+  }
+
+  changeBundle(id: number, about: string): void {
+    this.#write(() => this.#sql?.prepare('UPDATE bundle SET about = ? WHERE id = ?').run(about, id));
+  }
+
+  /** The next records of a bundle after one, in order. */
+  readBundle(id: number, after: number, limits: ReadLimits): SpoolRecord[] {
+    return this.#guard(() =>
+      pageOf(this.#statements.afterInBundle.iterate(id, after, limits.records) as Iterable<Row>, limits),
+    );
+  }
+
+  /** @param forget - whether records with the identities of these are taken again */
+  removeBundle(id: number, forget: boolean): void {
+    this.#write(() => {
+      if (forget) this.#statements.forgetBundle.run(id);
+      const sums = 'SELECT count(*) AS records, total(bytes) AS bytes FROM record WHERE bundle = ?';
+      const removed = this.#sql?.prepare(sums).get(id);
+      this.#sql?.prepare('DELETE FROM record WHERE bundle = ?').run(id);
+      this.#sql?.prepare('DELETE FROM bundle WHERE id = ?').run(id);
+      this.#counts.records -= Number(removed?.['records']);
+      this.#counts.bytes -= Number(removed?.['bytes']);
     });
     if (this.#counts.records === 0) this.#shrink();
   }
@@ -133,14 +177,21 @@ export class SpoolFile {
     const sql = openDatabase(this.#options.file);
     this.#sql = sql;
     this.#statements = {
-      insert: sql.prepare(`INSERT INTO record (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
+      insert: sql.prepare(`INSERT INTO record (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
       see: sql.prepare('INSERT OR IGNORE INTO seen (identity) VALUES (?)'),
       forget: sql.prepare('DELETE FROM seen WHERE rowid <= (SELECT max(rowid) FROM seen) - ?'),
+      forgetOne: sql.prepare('DELETE FROM seen WHERE identity = ?'),
+      forgetBundle: sql.prepare('DELETE FROM seen WHERE identity IN (SELECT identity FROM record WHERE bundle = ?)'),
+      bundle: sql.prepare('INSERT OR IGNORE INTO bundle (id, about) VALUES (?, ?)'),
+      afterInBundle: sql.prepare(`SELECT ${COLUMNS} FROM record WHERE bundle = ? AND seq > ? ORDER BY seq LIMIT ?`),
       after: sql.prepare(`SELECT ${COLUMNS} FROM record WHERE seq > ? ORDER BY seq LIMIT ?`),
       find: sql.prepare(`SELECT ${COLUMNS} FROM record WHERE seq = ?`),
       size: sql.prepare('SELECT bytes FROM record WHERE seq = ?'),
       remove: sql.prepare('DELETE FROM record WHERE seq = ?'),
-      droppable: sql.prepare('SELECT seq, source, number FROM record WHERE seq > ? ORDER BY seq LIMIT 1'),
+      droppable: sql.prepare(
+        `SELECT seq, source, number, identity FROM record WHERE seq > ?
+         AND coalesce((SELECT NOT taken FROM bundle WHERE id = record.bundle), 1) ORDER BY seq LIMIT 1`,
+      ),
       deliveries: sql.prepare(
         'SELECT source, number, count(*) AS records FROM record WHERE (source, number) > (?, ?) GROUP BY source, number LIMIT ?',
       ),
@@ -152,13 +203,20 @@ export class SpoolFile {
     this.#nextSeq = Math.max(this.#nextSeq, Number(last ?? 0) + 1);
   }
 
-  #insert({ at, delivery, identity, body }: NewRecord, bytes: number): number {
+  #insert({ at, delivery, identity, bundle, body }: NewRecord, bytes: number): number {
     const seq = this.#nextSeq++;
     const { source = null, number = null } = delivery ?? {};
-    this.#statements.insert.run(seq, at, source, number, identity ?? null, bytes, crc32(body), body);
+    const counted = bytes + (bundle === undefined ? 0 : this.#begin(bundle));
+    const { insert } = this.#statements;
+    insert.run(seq, at, source, number, identity ?? null, counted, crc32(body), body, bundle?.id ?? null);
     this.#counts.records++;
-    this.#counts.bytes += bytes;
+    this.#counts.bytes += counted;
     return seq;
+  }
+
+  /** @returns the bytes that it takes, where it is the first record of its bundle */
+  #begin({ id, about }: Bundle): number {
+    return this.#statements.bundle.run(id, about).changes === 1 ? Buffer.byteLength(about) : 0;
   }
 
   /** What leaves needs some room too, in the log: without, a full disk would stay full. */
@@ -186,10 +244,14 @@ export class SpoolFile {
   #makeRoom(bytes: number, dropped: Gone[]): boolean {
     const { maxBytes, whenFull } = this.#options;
     while (this.#counts.records > 0 && this.#counts.bytes + bytes > maxBytes) {
-      const row = whenFull === 'block' ? undefined : this.#statements.droppable.get(this.#readThrough);
+      const after = Math.max(this.#readThrough, this.#droppedThrough);
+      const row = whenFull === 'block' ? undefined : this.#statements.droppable.get(after);
       if (row === undefined) return false;
       const seq = Number(row['seq']);
+      this.#droppedThrough = seq;
       this.#delete(seq);
+      // It was not stored: when it comes again, that is no second time.
+      if (row['identity'] !== null) this.#statements.forgetOne.run(row['identity'] ?? null);
       dropped.push({ seq, delivery: tagOf(row) });
     }
     return true;
@@ -198,10 +260,12 @@ export class SpoolFile {
   #write<T>(work: () => T): T {
     return this.#guard(() => {
       const counts = { ...this.#counts };
+      const droppedThrough = this.#droppedThrough;
       try {
         return transaction(this.#sql as DatabaseSync, work);
       } catch (error) {
         this.#counts = counts;
+        this.#droppedThrough = droppedThrough;
         throw error;
       }
     });
@@ -238,6 +302,17 @@ export class SpoolFile {
       if (isDamage(error)) throw error;
     }
   }
+}
+
+function pageOf(rows: Iterable<Row>, limits: ReadLimits): SpoolRecord[] {
+  const records: SpoolRecord[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    bytes += row.body.length;
+    if (records.length > 0 && bytes > limits.bytes) break;
+    records.push(recordOf(row));
+  }
+  return records;
 }
 
 function recordOf(row: Row): SpoolRecord {

@@ -1,5 +1,12 @@
 import type { DeliveryTag } from '../delivery/outcome.js';
 
+/** What records belong to that leave the spool together. */
+export interface Bundle {
+  readonly id: number;
+  /** Kept once for all of them, from the first that is put in. */
+  readonly about: string;
+}
+
 /** What is put into a spool. */
 export interface NewRecord {
   /** When it was put in, in milliseconds since 1970-01-01T00:00Z. */
@@ -8,10 +15,11 @@ export interface NewRecord {
   readonly delivery?: DeliveryTag | undefined;
   /** What makes it the same record when it comes again. */
   readonly identity?: string | undefined;
+  readonly bundle?: Bundle | undefined;
   readonly body: Uint8Array;
 }
 
-export interface SpoolRecord extends NewRecord {
+export interface SpoolRecord extends Omit<NewRecord, 'bundle'> {
   /** Its place in the order: grows from record to record, not always by one, and is never given twice while there are records. */
   readonly seq: number;
 }
@@ -61,7 +69,7 @@ export interface Appended {
 }
 
 /** Records on their way between threads: bodies lie one after the other in one buffer, which is handed over uncopied. */
-export interface Packed<R extends NewRecord> {
+export interface Packed<R extends { readonly body: Uint8Array }> {
   readonly rows: readonly (Omit<R, 'body'> & { readonly length: number })[];
   readonly bodies: Uint8Array<ArrayBuffer>;
 }
@@ -73,7 +81,7 @@ export function bytesOf({ body, identity = '' }: Pick<NewRecord, 'body' | 'ident
   return body.length + Buffer.byteLength(identity) + RECORD_BYTES;
 }
 
-export function pack<R extends NewRecord>(records: readonly R[]): Packed<R> {
+export function pack<R extends { readonly body: Uint8Array }>(records: readonly R[]): Packed<R> {
   const bodies = new Uint8Array(records.reduce((sum, { body }) => sum + body.length, 0));
   let offset = 0;
   const rows = records.map(({ body, ...row }) => {
@@ -84,7 +92,10 @@ export function pack<R extends NewRecord>(records: readonly R[]): Packed<R> {
   return { rows, bodies };
 }
 
-export function unpack<R extends NewRecord>({ rows, bodies }: Packed<R>): (Omit<R, 'body'> & { body: Uint8Array })[] {
+export function unpack<R extends { readonly body: Uint8Array }>({
+  rows,
+  bodies,
+}: Packed<R>): (Omit<R, 'body'> & { body: Uint8Array })[] {
   let offset = 0;
   return rows.map(({ length, ...row }) => {
     const body = bodies.subarray(offset, (offset += length));

@@ -12,8 +12,8 @@ export type Row = Record<string, SQLOutputValue> & {
   readonly body: Uint8Array;
 };
 
-const COLUMNS = 'seq, at, source, number, identity, bytes, checksum, body';
-const INSERT = `INSERT OR IGNORE INTO record (${COLUMNS}) VALUES (:seq, :at, :source, :number, :identity, :bytes, :checksum, :body)`;
+const COLUMNS = 'seq, at, source, number, identity, bytes, checksum, body, bundle';
+const INSERT = `INSERT OR IGNORE INTO record (${COLUMNS}) VALUES (:seq, :at, :source, :number, :identity, :bytes, :checksum, :body, :bundle)`;
 const BATCH = 500;
 
 /** Sets a damaged file, which is closed, aside under a new name, and puts what can be read of it into one in its place. */
@@ -78,13 +78,19 @@ function copy(source: DatabaseSync, target: DatabaseSync): { recovered: number; 
     if (rows.push(row) >= BATCH) save(rows.splice(0));
   }
   save(rows);
-  const seen = target.prepare('INSERT OR IGNORE INTO seen (identity) VALUES (?)');
-  const identities = untilDamage(() => source.prepare('SELECT identity FROM seen ORDER BY rowid').iterate());
-  transaction(target, () => {
-    for (const { identity } of identities) seen.run(String(identity));
-  });
+  copyTable(source, target, 'bundle', 'id, about, taken');
+  copyTable(source, target, 'seen', 'identity');
   const lost = [...listed.records].filter(([seq]) => !saved.has(seq)).map(([seq, delivery]) => ({ seq, delivery }));
   return { recovered: saved.size, lost: listed.whole ? lost : undefined };
+}
+
+function copyTable(source: DatabaseSync, target: DatabaseSync, table: string, columns: string): void {
+  const places = columns.replace(/\w+/g, ':$&');
+  const insert = target.prepare(`INSERT OR IGNORE INTO ${table} (${columns}) VALUES (${places})`);
+  transaction(target, () => {
+    const rows = untilDamage(() => source.prepare(`SELECT ${columns} FROM ${table} ORDER BY rowid`).iterate());
+    for (const row of rows) insert.run(row);
+  });
 }
 
 /** What the index says that there is: it may be whole where the records are not. */

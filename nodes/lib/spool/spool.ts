@@ -50,6 +50,8 @@ const DELIVERIES_PAGE = 10_000;
  *     }
  *     await spool.close();
  *
+ * Records can be put in as a bundle, which is read, kept together and removed as one, whatever came in between.
+ *
  * What was appended outlives kill -9 and a loss of power; what was read and not removed is there again after a restart.
  * Appends that come together, or while the disk is busy, share a transaction and an fsync; a lone one goes at once. The
  * file is open for this spool alone. It lives in a thread of its own, because an fsync takes milliseconds
@@ -138,6 +140,39 @@ export class Spool {
   /** Takes records out, all in one transaction; one that is not there is as if it was. */
   async remove(seqs: readonly number[]): Promise<void> {
     if (seqs.length > 0) await this.#ask('remove', seqs);
+  }
+
+  /** The ids of the bundles that records belong to, the lowest first. */
+  async bundles(): Promise<number[]> {
+    return this.#ask('bundles');
+  }
+
+  /**
+   * Says, durably, that a bundle is being stored elsewhere: nothing of it is dropped from now on.
+   *
+   * @returns what was given about it; undefined where it has no record, or the file was damaged
+   */
+  async takeBundle(id: number): Promise<string | undefined> {
+    return this.#ask('takeBundle', id);
+  }
+
+  /** Puts something else in the place of what is kept about a bundle. */
+  async changeBundle(id: number, about: string): Promise<void> {
+    await this.#ask('changeBundle', id, about);
+  }
+
+  /** The next records of a bundle after one (0: from the first), in order. */
+  async readBundle(id: number, after: number, limits: ReadLimits): Promise<SpoolRecord[]> {
+    return unpack(await this.#ask('readBundle', id, after, limits));
+  }
+
+  /**
+   * Takes all records of a bundle out, in one transaction.
+   *
+   * @param forget - `identities`: what has one of these is put in again when it comes
+   */
+  async removeBundle(id: number, forget?: 'identities'): Promise<void> {
+    await this.#ask('removeBundle', id, forget !== undefined);
   }
 
   /** The deliveries that records belong to, each once. Bodies are not read. */

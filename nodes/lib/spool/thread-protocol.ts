@@ -18,6 +18,11 @@ export interface Commands {
   readonly read: (after: number, limits: ReadLimits) => Packed<SpoolRecord>;
   readonly get: (seqs: readonly number[]) => Packed<SpoolRecord>;
   readonly remove: (seqs: readonly number[]) => void;
+  readonly bundles: () => number[];
+  readonly takeBundle: (id: number) => string | undefined;
+  readonly changeBundle: (id: number, about: string) => void;
+  readonly readBundle: (id: number, after: number, limits: ReadLimits) => Packed<SpoolRecord>;
+  readonly removeBundle: (id: number, forget: boolean) => void;
   readonly deliveries: (after: DeliveryTag | undefined, most: number) => SpooledDelivery[];
   readonly close: () => void;
 }

@@ -16,6 +16,11 @@ const commands: Commands = {
   read: (after, limits) => pack(opened().read(after, limits)),
   get: (seqs) => pack(opened().get(seqs)),
   remove: (seqs) => opened().remove(seqs),
+  bundles: () => opened().bundles(),
+  takeBundle: (id) => opened().takeBundle(id),
+  changeBundle: (id, about) => opened().changeBundle(id, about),
+  readBundle: (id, after, limits) => pack(opened().readBundle(id, after, limits)),
+  removeBundle: (id, forget) => opened().removeBundle(id, forget),
   deliveries: (after, most) => opened().deliveries(after, most),
   close: () => opened().close(),
 };
