@@ -110,10 +110,16 @@ async function runCalm(options: ChaosOptions, flow: ChaosFlow, run: string, fold
       rate: options.rate * CALM_FACTOR,
     });
     const sent = await withProgress(sending, options, () => sending.run(signal));
-    const { contents } = await settle(phase, sent, options, {
+    const { contents, drained: quiet } = await settle(phase, sent, options, {
       quietMs: CALM_QUIET_MS,
       complete: () => Promise.resolve(false),
     });
+    if (!quiet) {
+      throw new UserError(
+        `expected a flow that has stored everything ${options.drainWithin} s after the last message, without faults, got one ` +
+          'that still works on it: what each sink should have is not known; raise --drain-within, or lower --count',
+      );
+    }
     if (contents.places.every(({ records }) => records.size === 0)) {
       throw new UserError(
         'expected the flow to store messages by their ids in a sink that can be read back, got none in any: ' +
