@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { appendFileSync } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -55,9 +55,14 @@ export class Program {
       process.off('exit', killAtExit);
     });
     createInterface({ input: child.stdout }).once('line', (line) => this.#firstLine.resolve(line));
+    // A disk that is full is no reason to leave all that runs behind.
+    const file = createWriteStream(log, { flags: 'a' }).on('error', ({ message }) => {
+      this.#said += `(not in ${log}: ${message})\n`;
+    });
+    child.once('close', () => file.end());
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
-        appendFileSync(log, text);
+        file.write(text);
         this.#said = (this.#said + text).slice(-KEPT_CHARACTERS);
       });
     }
