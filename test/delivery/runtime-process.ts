@@ -7,6 +7,7 @@ import RED from 'node-red';
 import type { Instance as InstanceClass } from '../../nodes/adapter/instance.js';
 import { CONTRIB } from './contrib.js';
 import { type Arrival, begin, events, letGo } from './probes.js';
+import type { Red } from '../../nodes/adapter/red.js';
 import type { Reply, Request, Settled } from './runtime.js';
 
 type Flows = { setFlows(request: object): Promise<unknown> };
@@ -42,6 +43,9 @@ RED.init(server, {
   telemetry: { enabled: false, updateNotification: false },
   functionExternalModules: false,
 });
+// As a plugin does that is loaded before the palette.
+if (process.env['EARLY_HOOK'] === '1')
+  (RED as unknown as Pick<Red, 'hooks'>).hooks.add('preDeliver.other', () => undefined);
 const started = new Promise((resolve) => void RED.runtime.events.once('flows:started', resolve));
 await RED.start();
 await started;
