@@ -262,6 +262,8 @@ export class Tracking {
   /** What has no node to go to Node-RED drops, and says nothing: where a node is made anew, or for a node that is closed. */
   #duringDeploy(event: SendEvent): void {
     const { msg, source } = event;
+    // Once the flows have started, what a node of theirs sends nowhere is for a disabled node.
+    if (!this.#stopping && this.#isActive(source.node)) return;
     const trial = this.#active && !isOurs(source.node) ? this.#resolve(event) : undefined;
     if (!(trial instanceof Trial)) return;
     this.#undelivered.add(event);

@@ -97,12 +97,20 @@ export class Trials {
     token.trial.fail(failure);
   }
 
-  #failureOf({ trial, node }: Token, error: unknown): Failure {
-    return {
-      message: trial.entry.message,
-      error: new NodeError(messageOf(error), { code: 'node-error', cause: error }),
-      origin: this.#ports.origin(node),
-    };
+  #failureOf({ trial, node }: Token, error: unknown, code = 'node-error'): Failure {
+    return { ...this.#place(trial, node), error: this.#errorAt(trial, node, error, code) };
+  }
+
+  /** A letter is given back to the node that its message entered: where several follow each other, the first of them. */
+  #place({ entry }: Trial, node: RedNode): Pick<Failure, 'message' | 'origin'> {
+    const entered = entry.attempt === undefined ? node : this.#ports.red.nodes.getNode(entry.attempt.destination);
+    return { message: entry.message, origin: this.#ports.origin(entered ?? node) };
+  }
+
+  #errorAt({ entry }: Trial, node: RedNode, cause: unknown, code: string): NodeError {
+    const { type, name, id } = this.#ports.origin(node).node;
+    const where = entry.attempt?.destination === id ? '' : `in ${type} "${name}" (${id}): `;
+    return new NodeError(`${where}${messageOf(cause)}`, { code, cause });
   }
 
   /** An attempt at a branch, which is open already. */
@@ -163,7 +171,10 @@ export class Trials {
   /** What was made of several messages has failed: so has each of them, and each may be attempted again. */
   #pass(failure: Failure, verdict: Verdict, parent: Branches): void {
     if (!(parent instanceof Trial)) return;
-    const own = { ...failure, message: parent.entry.message };
+    const destination = parent.entry.attempt?.destination;
+    const node = destination === undefined ? undefined : this.#ports.red.nodes.getNode(destination);
+    const origin = node === null || node === undefined ? failure.origin : this.#ports.origin(node);
+    const own = { ...failure, message: parent.entry.message, origin };
     parent.blame(own, verdict);
     parent.fail(own);
   }
@@ -215,7 +226,7 @@ export class Trials {
       if (token === undefined || trial.open > trial.tokens.size || now - trial.lastMove < limitMs) continue;
       const { name, type, id } = this.#ports.origin(token.node).node;
       const sentence = `expected ${type} "${name}" (${id}) to complete within ${limitMs / 1_000} s, got nothing`;
-      trial.giveUp({ ...this.#failureOf(token, sentence), error: new NodeError(sentence, { code: 'not-completed' }) });
+      trial.giveUp(this.#failureOf(token, sentence, 'not-completed'));
       token.node.warn(sentence);
     }
     if (this.open.size > 0) return;
