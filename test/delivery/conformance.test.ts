@@ -90,7 +90,7 @@ describe('a delivery', () => {
         this.skip();
       }
       const error = await runs.get(one);
-      if (error !== undefined) throw error;
+      assert.ifError(error);
     });
   }
 });
