@@ -332,6 +332,19 @@ describe('sluice start', function () {
     assert.equal((await fetch(status, { headers: { Authorization: `Bearer ${file.token}` } })).status, 200);
   });
 
+  it('lets Prometheus read with the token that is set for it, and no more', async () => {
+    const { stdout } = await runSluice(['password'], {}, 'correct horse\n');
+    const sluice = await start([], { SLUICE_ADMIN_PASSWORD_HASH: stdout.trim(), SLUICE_METRICS_TOKEN: 'reader' });
+    const ask = async (path: string, token: string, method = 'GET'): Promise<number> => {
+      const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
+      return (await fetch(`${sluice.ready.editor}${path}`, { method, headers })).status;
+    };
+    assert.equal(await ask('sluice/metrics', 'reader'), 200);
+    assert.equal(await ask('sluice/metrics', 'another'), 401);
+    assert.equal(await ask('flows', 'reader'), 401);
+    assert.equal(await ask('sluice/dead-letters/replay', 'reader', 'POST'), 401);
+  });
+
   it('asks for a login at the store when one is set, and shows the password nowhere', async () => {
     const sluice = await start([], { SLUICE_MONGODB_USER: 'mongogw', SLUICE_MONGODB_PASSWORD: 'p@ss:w/rd' });
     await until(

@@ -107,6 +107,7 @@ export class Deliveries {
       limitMs: (source) => this.#sources.get(source)?.limitMs ?? LIMIT_MS,
       late: (tag, node) => this.#late(tag, node),
     });
+    this.#warnOfOthers();
     red.hooks.add('preDeliver.sluice', (event: SendEvent) => this.#beforeDelivery(event));
     red.events.on('flows:stopping', () => (this.#deploying = true));
     red.events.on('flows:started', () => {
@@ -134,6 +135,19 @@ export class Deliveries {
   /** What holds for what comes in by a source, from now on. */
   configure(source: string, settings: SourceSettings): void {
     this.#sources.set(source, settings);
+  }
+
+  /**
+   * Hands a message to a node as a delivery of its own. Resolves when it is settled: all that became of it is stored, or is
+   * a dead letter.
+   */
+  replay(source: string, message: Message, node: RedNode): Promise<void> {
+    return new Promise((resolve) => {
+      const delivery = this.ledger(source).begin(performance.now(), resolve);
+      carry(message, delivery);
+      node.receive(message);
+      delivery.close(source);
+    });
   }
 
   /** Makes a dead letter: where the source keeps them, else in the user folder. */
@@ -172,7 +186,10 @@ export class Deliveries {
     if (branches === undefined) return undefined;
     const arriving = (message as Arriving)[ARRIVING] ?? 0;
     if (arriving > 0) (message as Arriving)[ARRIVING] = arriving - 1;
-    else if (!branches.add()) return undefined; // handed to it by another way than a wire, and too late
+    else if (!branches.add()) {
+      carry(message, undefined); // handed to it by another way than a wire, and too late
+      return undefined;
+    }
     return branches;
   }
 
@@ -205,13 +222,22 @@ export class Deliveries {
   handOver({ node, origin }: Sender, message: Message, branches: Branches): void {
     this.#whenStarted(() => {
       const successor = this.#ports.red.nodes.getNode(node.id);
-      if (successor === null || successor === undefined) {
+      if (successor === null || successor === undefined || !isOurs(successor)) {
         branches.fail({ message, error: goneError(), origin: origin() });
         return;
       }
       (message as Arriving)[ARRIVING] = 1;
       successor.receive(message);
     });
+  }
+
+  /** One that is asynchronous, and comes first, takes messages out of the order and the context that they are told by. */
+  #warnOfOthers(): void {
+    const hooks = ['onSend', 'preRoute', 'preDeliver'].filter((hook) => this.#ports.red.hooks.has(hook));
+    if (hooks.length === 0) return;
+    const sentence =
+      'another plugin has registered hooks before Sluice: if they are asynchronous, deliveries are not followed';
+    this.#ports.log('warn', sentence, { hooks: hooks.join(', ') });
   }
 
   #whenStarted(run: () => void): void {

@@ -9,9 +9,13 @@ import type { LedgerReport } from './ledger-report.js';
 import { logLine } from './log-line.js';
 import { Deliveries } from './deliveries.js';
 import { LastResort } from './last-resort.js';
+import { Replay } from './replay.js';
 import type { NodeInput } from './node-input.js';
 import type { Red, RedNode } from './red.js';
 import type { StatusLine } from './status.js';
+
+export type { DeadLetter } from '../lib/dead-letter.js';
+export type { ReplayReport } from './replay.js';
 
 /** What an instance needs of Node-RED. */
 type InstancePorts = Pick<Red, 'events' | 'hooks' | 'log' | 'nodes' | 'settings' | 'util'>;
@@ -64,6 +68,7 @@ export class Instance {
   /** The types of our nodes. */
   readonly types = new Set<string>();
   readonly deliveries: Deliveries;
+  readonly replay: Replay;
   /** Node-RED's user folder. */
   userDir: string | undefined;
   /** What nodes had counted that have been closed, by their ids. */
@@ -101,14 +106,16 @@ export class Instance {
     this.name = name === '' ? hostname() : name;
     const log: Log = (_level, sentence, fields = {}) => red.log.warn(logLine(sentence, fields));
     const writer = `${this.name}.${this.runId.slice(0, 8)}`;
+    const lastResort = new LastResort(() => this.userDir ?? '.', writer, log);
     this.deliveries = new Deliveries({
       red,
       log,
       ourTypes: this.types,
       nodes: () => this.nodes.values(),
-      lastResort: new LastResort(() => this.userDir ?? '.', writer, log),
+      lastResort,
       origin: (node) => this.originOf(node),
     });
+    this.replay = new Replay({ red, deliveries: this.deliveries, lastResort, nodes: () => this.nodes.values() });
   }
 
   /** What a dead letter says of a node. */

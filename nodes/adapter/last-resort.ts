@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { LetterFolder } from '../dead-letter-queue/letter-folder.js';
 import { DeadLetterQueue } from '../dead-letter-queue/queue.js';
 import { Counters } from '../lib/counters.js';
-import { type DeadLetterDraft, DeadLetters } from '../lib/dead-letter.js';
+import { type DeadLetter, type DeadLetterDraft, DeadLetters, type LetterFilter } from '../lib/dead-letter.js';
 import type { Log } from './define-node.js';
 
 const LIMITS = { maxQueue: 10_000, maxQueueBytes: 64 * 1024 * 1024 };
@@ -23,10 +23,18 @@ export class LastResort extends DeadLetters {
   }
 
   keep(letter: DeadLetterDraft): Promise<void> {
-    return this.queue.keep(letter);
+    return this.#letters.keep(letter);
   }
 
-  get queue(): DeadLetterQueue {
+  find(filter: LetterFilter, count: number): Promise<DeadLetter[]> {
+    return this.#letters.find(filter, count);
+  }
+
+  markReplayed(ids: readonly string[]): Promise<void> {
+    return this.#letters.markReplayed(ids);
+  }
+
+  get #letters(): DeadLetterQueue {
     const userDir = this.#userDir();
     if (this.#queue?.userDir !== userDir) this.#queue = { userDir, letters: this.#lettersIn(userDir) };
     return this.#queue.letters;

@@ -1,6 +1,7 @@
 import { messageOf, UnavailableError } from '../lib/errors.js';
 import { Instance } from './instance.js';
 import { LeftSpools } from './left-spools.js';
+import { letterQuery, replayRequest } from './letter-requests.js';
 import type { AdminHandler, AdminResponse, Red } from './red.js';
 
 /**
@@ -20,6 +21,8 @@ function plugin(red: Red): void {
   red.httpAdmin.get('/sluice/ledger', red.auth.needsPermission('sluice.read'), (_request, response) => {
     response.json({ ...instance.ledger(), nodes: instance.totals() });
   });
+
+  letterEndpoints(red, instance);
 
   red.httpAdmin.get(
     '/sluice/node/:id/:view',
@@ -49,6 +52,26 @@ function plugin(red: Red): void {
         return;
       }
       void answer(response, () => node.behaviour.action?.(action, body));
+    },
+  );
+}
+
+function letterEndpoints({ httpAdmin, auth }: Red, { replay }: Instance): void {
+  httpAdmin.get('/sluice/dead-letters', auth.needsPermission('sluice.read'), ({ query }, response) => {
+    void answer(response, async () => {
+      const { filter, count } = letterQuery(query);
+      return { letters: await replay.find(filter, count) };
+    });
+  });
+  httpAdmin.post(
+    '/sluice/dead-letters/replay',
+    auth.needsPermission('sluice.write'),
+    jsonOnly,
+    ({ body }, response) => {
+      void answer(response, () => {
+        const { ids, payloads } = replayRequest(body);
+        return replay.replay(ids, payloads);
+      });
     },
   );
 }

@@ -1,26 +1,20 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Origin } from '../lib/dead-letter.js';
-import type { Branches, Failure, NextTurn } from '../lib/delivery/branches.js';
+import type { Branches } from '../lib/delivery/branches.js';
 import { branchesOf, carry } from '../lib/delivery/carried.js';
 import type { DeliveryTag } from '../lib/delivery/outcome.js';
-import { messageOf, NodeError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
-import { Handovers } from './handovers.js';
 import { completesOnReturn, listens } from './node-internals.js';
 import { isOurs } from './part.js';
 import type { CompleteEvent, LogEntry, ReceiveEvent, Red, RedNode, SendEvent } from './red.js';
 import { SwitchQueues } from './switch-queues.js';
-import { type Token, Trial } from './trial.js';
+import { isOpen, type Token } from './tokens.js';
+import { Trial } from './trial.js';
+import { type TrialPorts, Trials } from './trials.js';
 
-export interface TrackingPorts {
+export interface TrackingPorts extends TrialPorts {
   readonly red: Pick<Red, 'events' | 'hooks' | 'log' | 'nodes' | 'util'>;
-  readonly turn: NextTurn;
   /** The types of our nodes. */
   readonly ourTypes: ReadonlySet<string>;
-  /** What a dead letter says of a node. */
-  readonly origin: (node: RedNode) => Origin;
-  /** For how long a node that is not ours may keep a message of a source, in milliseconds. */
-  limitMs(source: string): number;
   /** A node has sent a message of a delivery that is settled. */
   late(tag: DeliveryTag, node: RedNode): void;
 }
@@ -32,16 +26,14 @@ interface Erring {
 }
 
 const LABEL = 'sluice-tracking';
-const ATTEMPTS = 3;
-/** Between the attempts: three of them within 2 s. */
-const PAUSE_MS = [200, 1_000];
+const DURING_DEPLOY = 'preRoute.sluice-deploy';
 /** A node that reported an error may still complete. */
 const ERROR_GRACE_MS = 200;
 /** What a closed node still has under way. */
 const CLOSED_GRACE_MS = 1_000;
-const SCAN_MS = 1_000;
 /** Of Node-RED's log. */
 const ERROR = 20;
+const WARN = 30;
 const BEFORE = Symbol('sluice.before');
 
 /**
@@ -51,29 +43,27 @@ const BEFORE = Symbol('sluice.before');
 export class Tracking {
   readonly #ports: TrackingPorts;
   readonly #context = new AsyncLocalStorage<Token | undefined>();
-  readonly #tokens = new WeakMap<Message, Token[]>();
-  readonly #trials = new Set<Trial>();
-  readonly #byMessageId = new Map<string, Trial[]>();
-  readonly #handovers = new Handovers();
-  readonly #switches = new SwitchQueues((token) => this.#complete(token, undefined));
+  readonly #trials: Trials;
+  readonly #switches = new SwitchQueues((token) => this.#trials.complete(token));
   readonly #onLog = { emit: (_event: string, entry: LogEntry) => this.#logged(entry) };
   #erring: Erring | undefined;
+  /** Sent in a deploy, and not delivered as yet. */
+  readonly #undelivered = new Set<SendEvent>();
   #active = false;
   #stopping = false;
-  #waiting: (() => void)[] = [];
-  #scan: NodeJS.Timeout | undefined;
 
   constructor(ports: TrackingPorts) {
     this.#ports = ports;
+    this.#trials = new Trials(ports);
     const { events } = ports.red;
     events.on('flows:starting', ({ config }: { config?: { flows?: unknown } }) => this.#watch(config?.flows));
-    events.on('flows:stopping', () => (this.#stopping = true));
+    events.on('flows:stopping', () => this.#stop());
     events.on('flows:started', () => this.#started());
   }
 
   /** The message that has been open longest at a node that is not ours, of those that belong to this source. */
   holderOf(tag: DeliveryTag): RedNode | undefined {
-    for (const trial of this.#trials) {
+    for (const trial of this.#trials.open) {
       if (trial.tag !== tag) continue;
       for (const { node } of trial.tokens) return node;
     }
@@ -82,18 +72,20 @@ export class Tracking {
 
   /** Of a message that is about to be delivered: what it is a branch of. */
   branchesOf(event: SendEvent): Branches | undefined {
-    const { msg, source } = event;
+    this.#undelivered.delete(event);
+    const branches = this.#resolve(event);
+    if (branches instanceof Trial && this.#active) this.#trials.sent(event, branches);
+    return branches;
+  }
+
+  #resolve({ msg, source }: SendEvent): Branches | undefined {
     const carried = branchesOf(msg);
-    if (carried?.ended === false) {
-      if (this.#active) this.#handovers.sent(source.node, carried);
-      return carried;
-    }
+    if (carried?.ended === false) return carried;
     if (!this.#active && carried === undefined) return undefined;
     const context = this.#context.getStore()?.trial;
-    const found = openOf(carried) ?? this.#openByMessageId(msg) ?? openOf(context);
+    const found = openOf(carried) ?? this.#trials.open.byMessageId(msg, context) ?? openOf(context);
     carry(msg, found);
-    if (found !== undefined) this.#handovers.sent(source.node, found);
-    else this.#late(carried ?? context, source.node);
+    if (found === undefined) this.#late(carried ?? context, source.node);
     return found;
   }
 
@@ -104,8 +96,8 @@ export class Tracking {
   /** A message is about to be delivered to a node that is not ours. */
   beforeDelivery({ msg, destination }: SendEvent, branches: Branches): void {
     if (!this.#active) this.#activate();
-    const trial = branches instanceof Trial ? branches : this.#enter(branches, msg, destination.id);
-    this.#issue(trial, msg, destination.node);
+    const trial = branches instanceof Trial ? branches : this.#trials.enter(branches, msg, destination.id);
+    this.#trials.issue(trial, msg, destination.node);
   }
 
   /** Reports an error of one of our nodes. @returns whether a Catch node has taken it */
@@ -126,7 +118,7 @@ export class Tracking {
     const wanted = Array.isArray(flows) && flows.some(isForeign);
     if (wanted && !this.#active) this.#activate();
     // What is on its way is followed to its end.
-    if (!wanted && this.#active && this.#trials.size === 0) this.#deactivate();
+    if (!wanted && this.#active && this.#trials.open.size === 0) this.#deactivate();
   }
 
   #activate(): void {
@@ -144,41 +136,6 @@ export class Tracking {
     this.#ports.red.log.removeHandler(this.#onLog);
   }
 
-  /** A message leaves our nodes. */
-  #enter(parent: Branches, message: Message, destination: string): Trial {
-    parent.add();
-    return this.#begin(parent, message, destination, 1);
-  }
-
-  /** An attempt at a branch, which is open already. */
-  #begin(parent: Branches, message: Message, destination: string, attempt: number): Trial {
-    // Nodes change the message that they are given: another attempt needs it as it came.
-    const entered = this.#ports.red.util.cloneMessage(message);
-    const trial = new Trial(
-      this.#ports.turn,
-      parent,
-      { entered, destination, attempt, at: performance.now() },
-      { ended: (ended) => this.#ended(ended) },
-    );
-    this.#trials.add(trial);
-    carry(message, trial);
-    const id = message._msgid;
-    if (id !== undefined) this.#byMessageId.set(id, [...(this.#byMessageId.get(id) ?? []), trial]);
-    this.#scan ??= setInterval(() => this.#giveUpLate(), SCAN_MS).unref();
-    return trial;
-  }
-
-  #issue(trial: Trial, message: Message, node: RedNode): Token {
-    const token: Token = { trial, node, taken: false };
-    trial.add();
-    trial.tokens.add(token);
-    trial.lastMove = performance.now();
-    const tokens = this.#tokens.get(message);
-    if (tokens === undefined) this.#tokens.set(message, [token]);
-    else tokens.push(token);
-    return token;
-  }
-
   #onReceive(event: ReceiveEvent): void {
     const { node } = event.destination;
     const before = this.#context.getStore();
@@ -189,7 +146,7 @@ export class Tracking {
       return;
     }
     if (node.type === 'catch') this.#caught(event.msg);
-    const token = this.#find(event.msg, node, false) ?? this.#unannounced(event);
+    const token = this.#trials.tokens.find(event.msg, node, false) ?? this.#unannounced(event);
     if (token !== undefined) {
       token.taken = true;
       if (SwitchQueues.has(node)) this.#switches.add(event.msg, token);
@@ -203,22 +160,22 @@ export class Tracking {
     if (isOurs(node)) return;
     const listening = listens(node);
     if (listening && !completesOnReturn(node)) return;
-    const token = this.#find(event.msg, node, true);
+    const token = this.#trials.tokens.find(event.msg, node, true);
     if (token === undefined) return;
-    if (!listening) this.#interrupt(token);
-    else if (!SwitchQueues.has(node)) this.#complete(token, undefined);
+    if (!listening) this.#notTaken(token);
+    else if (!SwitchQueues.has(node)) this.#trials.complete(token);
   }
 
   #onComplete({ msg, error, node: { node } }: CompleteEvent): void {
     if (isOurs(node)) return;
-    const token = this.#find(msg, node, true);
+    const token = this.#trials.tokens.find(msg, node, true);
     if (token === undefined) return; // not one of ours, or `done` a second time
-    if (this.#stopping && this.#ports.red.nodes.getNode(node.id) !== node) {
-      this.#interrupt(token); // a close handler lets go of what it has not done
+    if (this.#stopping && !this.#isActive(node)) {
+      this.#trials.interrupt(token); // a close handler lets go of what it has not done
       return;
     }
     if (error === undefined || error === null) {
-      this.#complete(token, undefined);
+      this.#trials.complete(token);
       return;
     }
     const erring: Erring = { id: node.id, handled: false };
@@ -226,17 +183,18 @@ export class Tracking {
     // Catch nodes receive within the call that this is part of.
     queueMicrotask(() => {
       if (this.#erring === erring) this.#erring = undefined;
-      this.#complete(token, erring.handled ? undefined : error);
+      this.#trials.complete(token, erring.handled ? undefined : error);
     });
   }
 
   /** A message that came by no wire: of a Catch, Complete, Status, Link node, or handed over by `receive`. */
   #unannounced({ msg, destination }: ReceiveEvent): Token | undefined {
-    const branches = openOf(branchesOf(msg)) ?? this.#openByMessageId(msg) ?? openOf(this.#context.getStore()?.trial);
+    const context = this.#context.getStore()?.trial;
+    const branches = openOf(branchesOf(msg)) ?? this.#trials.open.byMessageId(msg, context) ?? openOf(context);
     if (branches === undefined) return undefined;
-    const trial = branches instanceof Trial ? branches : this.#enter(branches, msg, destination.id);
+    const trial = branches instanceof Trial ? branches : this.#trials.enter(branches, msg, destination.id);
     carry(msg, trial);
-    return this.#issue(trial, msg, destination.node);
+    return this.#trials.issue(trial, msg, destination.node);
   }
 
   /** A Catch node receives the error of a node. */
@@ -246,154 +204,91 @@ export class Tracking {
       this.#erring.handled = true;
       return;
     }
-    const token = typeof source?.id === 'string' ? this.#tokenAt(source.id) : undefined;
+    if (typeof source?.id !== 'string') return;
+    if (this.#switches.knows(source.id)) {
+      const token = this.#switches.take(source.id, message);
+      if (token !== undefined) this.#trials.complete(token);
+      return;
+    }
+    const token = this.#tokenAt(source.id);
     // `node.error` with a message: it may complete all the same, and may not.
     if (token !== undefined) this.#completeSoon(token, undefined);
   }
 
   /** A node has logged an error that no Catch node took, and has perhaps thrown. */
   #logged({ level, id, msg }: LogEntry): void {
-    if (level !== ERROR || id === undefined) return;
-    const token = this.#tokenAt(id);
+    if ((level !== ERROR && level !== WARN) || id === undefined) return;
+    if (this.#switches.knows(id)) {
+      // Where it cannot get at the property, it gives the message up with a warning.
+      const token = this.#switches.take(id);
+      if (token !== undefined) this.#trials.complete(token, msg);
+      return;
+    }
+    const token = level === ERROR ? this.#tokenAt(id) : undefined;
     if (token === undefined) return;
-    token.trial.failure ??= this.#failureOf(token, msg);
+    this.#trials.blame(token, msg);
     this.#completeSoon(token, msg);
   }
 
   /** What a node is working at, as far as it can be known. */
   #tokenAt(id: string): Token | undefined {
-    const token = this.#switches.head(id) ?? this.#context.getStore();
-    return token?.node.id === id && token.trial.tokens.has(token) ? token : undefined;
+    const token = this.#context.getStore();
+    return token?.node.id === id && isOpen(token) ? token : undefined;
   }
 
   #completeSoon(token: Token, error: unknown): void {
     setTimeout(() => {
-      if (token.trial.tokens.has(token)) this.#complete(token, error);
+      if (isOpen(token)) this.#trials.complete(token, error);
     }, ERROR_GRACE_MS).unref();
   }
 
-  #complete(token: Token, error: unknown): void {
-    const { trial, node } = token;
-    if (!trial.tokens.delete(token)) return;
-    trial.lastMove = performance.now();
-    this.#handovers.completed(node, trial);
-    if (error === undefined) trial.close(node.type);
-    else trial.fail(this.#failureOf(token, error));
+  /** It has come to a node without an input handler. */
+  #notTaken(token: Token): void {
+    if (!this.#isActive(token.node)) this.#trials.interrupt(token);
+    else this.#trials.complete(token, 'the node takes no messages: perhaps its settings are not complete');
   }
 
-  /** A deploy has closed the node that had it. */
-  #interrupt(token: Token): void {
-    const { trial } = token;
-    if (!trial.tokens.delete(token)) return;
-    trial.interrupted = true;
-    trial.fail(this.#failureOf(token, 'the node was closed by a deploy before it had done with the message'));
+  #isActive(node: RedNode): boolean {
+    return this.#ports.red.nodes.getNode(node.id) === node;
   }
 
-  #failureOf({ trial, node }: Token, error: unknown): Failure {
-    return {
-      message: trial.entered,
-      error: new NodeError(messageOf(error), { code: 'node-error', cause: error }),
-      origin: this.#ports.origin(node),
-    };
+  #stop(): void {
+    this.#stopping = true;
+    this.#trials.pause();
+    const { hooks } = this.#ports.red;
+    if (!hooks.has(DURING_DEPLOY)) hooks.add(DURING_DEPLOY, (event: SendEvent) => this.#duringDeploy(event));
   }
 
-  /** @param taken - whether the node has it already */
-  #find(message: Message, node: RedNode, taken: boolean): Token | undefined {
-    return this.#tokens
-      .get(message)
-      ?.find((token) => token.node === node && token.taken === taken && token.trial.tokens.has(token));
-  }
-
-  #openByMessageId({ _msgid: id }: Message): Trial | undefined {
-    return id === undefined ? undefined : this.#byMessageId.get(id)?.findLast(({ ended }) => !ended);
-  }
-
-  #ended(trial: Trial): void {
-    this.#trials.delete(trial);
-    this.#forgetMessageId(trial);
-    const { parent, failure, attempt, interrupted, followers, destination } = trial;
-    for (const follower of followers) {
-      const { bucket, reason } = trial.fate;
-      if (failure === undefined) follower.close(reason, bucket === 'filtered' ? undefined : bucket, reason);
-      else follower.fail({ ...failure, message: follower instanceof Trial ? follower.entered : failure.message });
-    }
-    if (failure === undefined) parent.close(destination);
-    else if (interrupted) this.#whenStarted(() => this.#again(trial, attempt));
-    else if (attempt < ATTEMPTS && !trial.expired) {
-      setTimeout(() => this.#again(trial, attempt + 1), PAUSE_MS[attempt - 1]);
-    } else parent.fail(failure);
-  }
-
-  #forgetMessageId(trial: Trial): void {
-    const id = trial.entered._msgid;
-    if (id === undefined) return;
-    const others = this.#byMessageId.get(id)?.filter((other) => other !== trial) ?? [];
-    if (others.length > 0) this.#byMessageId.set(id, others);
-    else this.#byMessageId.delete(id);
-  }
-
-  /** Another attempt, with an id of its own: what is left of the one before must not be taken for it. */
-  #again({ parent, entered, destination, failure }: Trial, attempt: number): void {
-    const { red, origin } = this.#ports;
-    const node = red.nodes.getNode(destination);
-    if (node === null || node === undefined) {
-      const error = new NodeError('expected the node that the message was sent to, got a flow without it', {
-        code: 'node-gone',
-      });
-      parent.fail({ message: entered, error, origin: failure?.origin ?? origin({ id: destination } as RedNode) });
-      return;
-    }
-    const message = red.util.cloneMessage(entered);
-    message._msgid = red.util.generateId();
-    const trial = this.#begin(parent, message, destination, attempt);
-    this.#issue(trial, message, node);
-    node.receive(message);
-  }
-
-  #whenStarted(run: () => void): void {
-    if (this.#stopping) this.#waiting.push(run);
-    else setImmediate(run);
+  /** What has no node to go to Node-RED drops, and says nothing: where a node is made anew, or for a node that is closed. */
+  #duringDeploy(event: SendEvent): void {
+    const { msg, source } = event;
+    // Once the flows have started, what a node of theirs sends nowhere is for a disabled node.
+    if (!this.#stopping && this.#isActive(source.node)) return;
+    const trial = this.#active && !isOurs(source.node) ? this.#resolve(event) : undefined;
+    if (!(trial instanceof Trial)) return;
+    this.#undelivered.add(event);
+    queueMicrotask(() => {
+      if (this.#undelivered.delete(event)) this.#trials.interrupt(this.#trials.issue(trial, msg, source.node));
+    });
   }
 
   #started(): void {
     this.#stopping = false;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const run of waiting) run();
+    this.#trials.resume();
+    this.#switches.deployed((node) => this.#isActive(node));
     setTimeout(() => {
-      for (const trial of this.#trials) {
-        for (const token of trial.tokens) {
-          if (this.#ports.red.nodes.getNode(token.node.id) === token.node) continue;
-          this.#switches.forget(token.node);
-          this.#interrupt(token);
-        }
+      if (!this.#stopping) this.#ports.red.hooks.remove(DURING_DEPLOY);
+      for (const trial of this.#trials.open) {
+        for (const token of trial.tokens) if (!this.#isActive(token.node)) this.#trials.interrupt(token);
       }
     }, CLOSED_GRACE_MS).unref();
-  }
-
-  /** Some nodes never say that they have done: nothing may wait for them without end. */
-  #giveUpLate(): void {
-    const now = performance.now();
-    for (const trial of this.#trials) {
-      const limitMs = this.#ports.limitMs(trial.tag.source);
-      // What one of our nodes has is not late: it waits for a server.
-      const [token] = trial.tokens;
-      if (token === undefined || trial.open > trial.tokens.size || now - trial.lastMove < limitMs) continue;
-      trial.expired = true;
-      const { name, type, id } = this.#ports.origin(token.node).node;
-      const sentence = `expected ${type} "${name}" (${id}) to complete within ${limitMs / 1_000} s, got nothing`;
-      trial.giveUp({ ...this.#failureOf(token, sentence), error: new NodeError(sentence, { code: 'not-completed' }) });
-      token.node.warn(sentence);
-    }
-    if (this.#trials.size > 0) return;
-    clearInterval(this.#scan);
-    this.#scan = undefined;
   }
 }
 
 /** These, or the nearest around them that have not ended. */
 function openOf(branches: Branches | undefined): Branches | undefined {
   let open = branches;
-  while (open?.ended === true && open instanceof Trial) open = open.parent;
+  while (open?.ended === true && open instanceof Trial)
+    open = open.parents.find(({ ended }) => !ended) ?? open.parents[0];
   return open?.ended === false ? open : undefined;
 }

@@ -2,14 +2,7 @@ import { Branches, type Failure, type NextTurn } from '../lib/delivery/branches.
 import { type Fate, strongest } from '../lib/delivery/fate.js';
 import type { DeliveryTag, Outcome } from '../lib/delivery/outcome.js';
 import type { Message } from '../lib/message.js';
-import type { RedNode } from './red.js';
-
-/** A message at a node that is not ours: on its way to it, or taken and not completed. */
-export interface Token {
-  readonly trial: Trial;
-  readonly node: RedNode;
-  taken: boolean;
-}
+import type { Token } from './tokens.js';
 
 export interface TrialEvents {
   /** Every branch of the attempt has ended. */
@@ -17,41 +10,50 @@ export interface TrialEvents {
 }
 
 /**
+ * What a failed attempt says. `interrupted`: nothing against the message, a deploy has closed a node under it; it is
+ * attempted when the flows have started. `erred`: a node that is not ours failed; it is attempted again, a few times.
+ * `final`: one of our nodes has made its own attempts, or a node has kept it for longer than its source allows.
+ */
+export type Verdict = 'final' | 'erred' | 'interrupted';
+const VERDICTS: readonly Verdict[] = ['final', 'erred', 'interrupted'];
+
+/** How a trial began. */
+export interface Entry {
+  /**
+   * The message: as it entered the first of the nodes that are not ours, or, where a node has made it of several, as it
+   * was sent.
+   */
+  readonly message: Message;
+  /** Where it can be attempted again: to which node, by its id, and the how manieth attempt this is. */
+  readonly attempt?: { readonly destination: string; readonly number: number };
+  /** In milliseconds of the monotonic clock. */
+  readonly at: number;
+}
+
+/**
  * One branch of a delivery where it leaves our nodes, with all that becomes of it: what a node that is not ours sends is
- * known by this only. It is attempted as a whole, and again as a whole.
+ * known by this only. It is attempted as a whole, and again as a whole. What a node has made of several messages is a
+ * branch of each of theirs.
  */
 export class Trial extends Branches {
-  readonly parent: Branches;
-  /** The message as it entered the first of the nodes that are not ours. */
-  readonly entered: Message;
-  readonly destination: string;
-  readonly attempt: number;
+  /** What it is a branch of: of the first, and of all others alike. */
+  readonly parents: readonly [Branches, ...Trial[]];
+  readonly entry: Entry;
   /** At nodes that are not ours. */
   readonly tokens = new Set<Token>();
-  /** Branches of others that wait for this one: what a join node has made of several messages. */
-  readonly followers: Branches[] = [];
-  failure: Failure | undefined;
-  /** Whether it failed because a deploy has closed a node under it: that says nothing against the message. */
-  interrupted = false;
-  /** Whether a node has kept it for longer than its source allows: it is not attempted again. */
-  expired = false;
   /** Of the last thing that happened in it, in milliseconds of the monotonic clock. */
   lastMove: number;
   readonly #events: TrialEvents;
+  #failure: Failure | undefined;
+  #verdict: Verdict = 'final';
   #fate: Fate = { bucket: 'filtered', reason: 'none' };
 
-  constructor(
-    turn: NextTurn,
-    parent: Branches,
-    first: { readonly entered: Message; readonly destination: string; readonly attempt: number; readonly at: number },
-    events: TrialEvents,
-  ) {
+  /** @param parents - each with a branch open for this */
+  constructor(turn: NextTurn, parents: readonly [Branches, ...Trial[]], entry: Entry, events: TrialEvents) {
     super(turn);
-    this.parent = parent;
-    this.entered = first.entered;
-    this.destination = first.destination;
-    this.attempt = first.attempt;
-    this.lastMove = first.at;
+    this.parents = parents;
+    this.entry = entry;
+    this.lastMove = entry.at;
     this.#events = events;
   }
 
@@ -61,26 +63,45 @@ export class Trial extends Branches {
   }
 
   get tag(): DeliveryTag {
-    return this.parent.tag;
+    return this.parents[0].tag;
+  }
+
+  get failure(): Failure | undefined {
+    return this.#failure;
+  }
+
+  get verdict(): Verdict {
+    return this.#verdict;
+  }
+
+  /** It will have failed, whatever still becomes of its branches. Of several verdicts the one that gives it most holds. */
+  blame(failure: Failure, verdict: Verdict): void {
+    this.#failure ??= failure;
+    if (VERDICTS.indexOf(verdict) > VERDICTS.indexOf(this.#verdict)) this.#verdict = verdict;
   }
 
   /** Gives it up: what is still open of it is not waited for. */
   giveUp(failure: Failure): void {
     if (this.ended) return;
-    this.failure = failure;
+    this.#failure = failure;
+    this.#verdict = 'final';
     this.endNow();
     this.end();
   }
 
   note(by: string, outcome?: Outcome, reason?: string): void {
-    this.parent.note(by, outcome, reason);
-    // For those that wait for it: what is spooled is durable, and only the delivery that it carries hears of it again.
-    const bucket = outcome === 'spooled' ? 'stored' : (outcome ?? 'filtered');
+    this.parents[0].note(by, outcome, reason);
+    if (outcome === undefined) {
+      if (this.#fate.bucket === 'filtered') this.#fate = { bucket: 'filtered', reason: by };
+      return;
+    }
+    // For the others: what is spooled is durable, and only the delivery that it carries hears of it again.
+    const bucket = outcome === 'spooled' ? 'stored' : outcome;
     this.#fate = strongest(this.#fate, { bucket, reason: reason ?? by });
   }
 
   protected noteFailure(failure: Failure): void {
-    this.failure ??= failure;
+    this.blame(failure, 'final');
   }
 
   protected end(): void {

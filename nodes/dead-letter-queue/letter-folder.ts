@@ -1,11 +1,14 @@
-import { mkdir, open, readdir, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DeadLetter } from '../lib/dead-letter.js';
+import { type DeadLetter, fits, type LetterFilter } from '../lib/dead-letter.js';
 import { messageOf, UnavailableError } from '../lib/errors.js';
 import { syncFolder } from '../lib/sync-folder.js';
 import { newest, type LetterStore } from './store.js';
 
 const SUFFIX = '.ndjson';
+/** The ids of letters that have been replayed, one a line. */
+const REPLAYED = 'replayed.txt';
+const KEPT_AT_LEAST = 1_000;
 const NEWLINE = 0x0a;
 /** Of each file from its end at first; then as much again each time, so that a letter of 100 MB takes eleven reads. */
 const READ_BYTES = 65_536;
@@ -67,11 +70,61 @@ export class LetterFolder implements LetterStore {
       return newest(letters, count, maxBytes);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw new UnavailableError(`expected to read ${this.place}, got ${messageOf(error)}`, {
-        code: 'disk',
-        cause: error,
-      });
+      throw this.#unreadable(error);
     }
+  }
+
+  async find(filter: LetterFilter, count: number, maxBytes: number): Promise<DeadLetter[]> {
+    try {
+      const replayed = filter.replayed === true ? new Set<string>() : await this.#replayed();
+      const letters: DeadLetter[] = [];
+      for (const name of await this.#files(filter)) {
+        for await (const letter of lettersOf(join(this.#folder, name))) {
+          if (!fits(letter, filter) || replayed.has(letter.id)) continue;
+          letters.push(letter);
+          // Of what was read only the newest are of use.
+          if (letters.length >= count * 2 + KEPT_AT_LEAST)
+            letters.splice(0, Infinity, ...newest(letters, count, maxBytes));
+        }
+      }
+      return newest(letters, count, maxBytes);
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  async markReplayed(ids: readonly string[]): Promise<void> {
+    try {
+      await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+      const file = await open(join(this.#folder, REPLAYED), 'a', 0o600);
+      try {
+        await file.appendFile(ids.map((id) => `${id}\n`).join(''));
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  /** Whose day lies within the time that a filter asks for. */
+  async #files({ since = '', until }: LetterFilter): Promise<string[]> {
+    const names = await readdir(this.#folder).catch(whenMissing<string[]>([]));
+    const inTime = (day: string): boolean => day >= since.slice(0, 10) && (until === undefined || day <= until);
+    return names.filter((name) => name.endsWith(SUFFIX) && inTime(name.slice(0, 10))).sort();
+  }
+
+  async #replayed(): Promise<ReadonlySet<string>> {
+    const text = await readFile(join(this.#folder, REPLAYED), 'utf8').catch(whenMissing(''));
+    return new Set(text.split('\n'));
+  }
+
+  #unreadable(error: unknown): UnavailableError {
+    return new UnavailableError(`expected to read ${this.place}, got ${messageOf(error)}`, {
+      code: 'disk',
+      cause: error,
+    });
   }
 
   async close(): Promise<void> {
@@ -92,6 +145,36 @@ export class LetterFolder implements LetterStore {
     await handle.truncate(size);
     if (size === 0) await syncFolder(this.#folder);
     return handle;
+  }
+}
+
+/** What stands for what is not there; another error is thrown on. */
+function whenMissing<T>(value: T): (error: unknown) => T {
+  return (error) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return value;
+    throw error;
+  };
+}
+
+/** All letters of a file, the oldest first. A last line that a crash has cut off is passed over. */
+async function* lettersOf(path: string): AsyncGenerator<DeadLetter> {
+  const file = await open(path, 'r');
+  try {
+    for await (const line of file.readLines()) {
+      const letter = letterOf(line);
+      if (letter !== undefined) yield letter;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+function letterOf(line: string): DeadLetter | undefined {
+  try {
+    return JSON.parse(line) as DeadLetter;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }
 

@@ -2,7 +2,7 @@ import { batchClock } from '../adapter/batch-clock.js';
 import type { Behaviour, NodeContext } from '../adapter/define-node.js';
 import { atMost, pause } from '../adapter/waiting.js';
 import { Batcher } from '../lib/batch.js';
-import { type DeadLetter, type DeadLetterDraft, DeadLetters } from '../lib/dead-letter.js';
+import { type DeadLetter, type DeadLetterDraft, DeadLetters, type LetterFilter } from '../lib/dead-letter.js';
 import { ConfigError, UnavailableError } from '../lib/errors.js';
 import { OrderedIds } from '../lib/identity.js';
 import type { Config } from './config.js';
@@ -83,6 +83,15 @@ export class DeadLetterQueue extends DeadLetters implements Behaviour {
     this.#context.counters.add('received');
     this.#open.add(entry);
     await entry.kept.promise;
+  }
+
+  find(filter: LetterFilter, count: number): Promise<DeadLetter[]> {
+    return this.#store.find(filter, count, MOST_LISTED_BYTES);
+  }
+
+  async markReplayed(ids: readonly string[]): Promise<void> {
+    await this.#store.markReplayed(ids);
+    this.#context.counters.add('replayed', ids.length);
   }
 
   /** `GET /sluice/node/:id/letters?count=20`: the last ones, the newest first; fewer where they are large. */

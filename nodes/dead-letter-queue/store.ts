@@ -1,5 +1,5 @@
 import type { RejectedError, UnavailableError } from '../lib/errors.js';
-import type { DeadLetter } from '../lib/dead-letter.js';
+import type { DeadLetter, LetterFilter } from '../lib/dead-letter.js';
 
 /** Where a queue keeps its letters: a folder or a collection. */
 export interface LetterStore {
@@ -17,6 +17,10 @@ export interface LetterStore {
    * @throws UnavailableError
    */
   last(count: number, maxBytes: number): Promise<DeadLetter[]>;
+  /** The last letters that a filter finds; else as `last`. */
+  find(filter: LetterFilter, count: number, maxBytes: number): Promise<DeadLetter[]>;
+  /** Says of letters that their messages have been replayed; what it does not have does not matter. @throws UnavailableError */
+  markReplayed(ids: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 

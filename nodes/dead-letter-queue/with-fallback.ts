@@ -1,4 +1,4 @@
-import type { DeadLetter } from '../lib/dead-letter.js';
+import type { DeadLetter, LetterFilter } from '../lib/dead-letter.js';
 import { RejectedError } from '../lib/errors.js';
 import { newest, type LetterStore } from './store.js';
 
@@ -30,6 +30,15 @@ export class WithFallback implements LetterStore {
   async last(count: number, maxBytes: number): Promise<DeadLetter[]> {
     const both = await Promise.all([this.#first.last(count, maxBytes), this.#second.last(count, maxBytes)]);
     return newest(both.flat(), count, maxBytes);
+  }
+
+  async find(filter: LetterFilter, count: number, maxBytes: number): Promise<DeadLetter[]> {
+    const both = [this.#first.find(filter, count, maxBytes), this.#second.find(filter, count, maxBytes)];
+    return newest((await Promise.all(both)).flat(), count, maxBytes);
+  }
+
+  async markReplayed(ids: readonly string[]): Promise<void> {
+    await Promise.all([this.#first.markReplayed(ids), this.#second.markReplayed(ids)]);
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import { serialize } from 'node:v8';
+import { deserialize, serialize } from 'node:v8';
 import { messageOf, reasonCode, RejectedError } from './errors.js';
 import type { Message, Rejection } from './message.js';
 
@@ -57,6 +57,22 @@ export interface EncodedValue {
   readonly data: string;
 }
 
+/** Which letters. What is not given does not matter. */
+export interface LetterFilter {
+  readonly ids?: readonly string[];
+  /** The code of the reason. */
+  readonly reason?: string;
+  /** The id, the name or the type of the node that failed. */
+  readonly node?: string;
+  /** The name of the schema that refused the message. */
+  readonly schema?: string;
+  /** ISO 8601, UTC; `since` is part of the time, `until` is not. */
+  readonly since?: string;
+  readonly until?: string;
+  /** Also those that have been replayed. */
+  readonly replayed?: boolean;
+}
+
 /** Where dead letters are kept: the behaviour of a `dead-letter-queue`, as other nodes see it. */
 export abstract class DeadLetters {
   static readonly nodeType = 'dead-letter-queue';
@@ -68,6 +84,16 @@ export abstract class DeadLetters {
    * @throws RejectedError when the store refuses this letter
    */
   abstract keep(letter: DeadLetterDraft): Promise<void>;
+
+  /**
+   * The last letters that a filter finds, the newest first; fewer where they are large.
+   *
+   * @throws UnavailableError
+   */
+  abstract find(filter: LetterFilter, count: number): Promise<DeadLetter[]>;
+
+  /** Says of letters that their messages have been replayed. @throws UnavailableError */
+  abstract markReplayed(ids: readonly string[]): Promise<void>;
 }
 
 /** What a node adds to its message to make it a letter. */
@@ -145,6 +171,44 @@ function encodePayload(payload: unknown): EncodedValue {
       cause: error,
     });
   }
+}
+
+/** The message of a letter, as it entered the node that failed. */
+export function messageOfLetter({ message }: Pick<DeadLetter, 'message'>): Message {
+  const { topic, identity, payload, properties } = message;
+  return {
+    ...(topic !== undefined && { topic }),
+    ...(identity !== undefined && { identity }),
+    ...(payload !== undefined && { payload: decode(payload) }),
+    ...Object.fromEntries(properties.map(({ name, ...value }) => [name, decode(value)])),
+  };
+}
+
+/** @throws Error for what is no value in this form */
+export function decode({ encoding, data }: EncodedValue): unknown {
+  switch (encoding) {
+    case 'text':
+      return data;
+    case 'json':
+      return JSON.parse(data);
+    case 'base64':
+      return Buffer.from(data, 'base64');
+    case 'v8':
+      return deserialize(Buffer.from(data, 'base64'));
+  }
+}
+
+/** Whether a filter finds a letter; of `replayed` the letter itself knows nothing. */
+export function fits(letter: DeadLetter, { ids, reason, node, schema, since, until }: LetterFilter): boolean {
+  const { id, name, type } = letter.node;
+  return (
+    (ids === undefined || ids.includes(letter.id)) &&
+    (reason === undefined || letter.reason.code === reason) &&
+    (node === undefined || [id, name, type].includes(node)) &&
+    (schema === undefined || letter.reason.schema?.name === schema) &&
+    (since === undefined || letter.at >= since) &&
+    (until === undefined || letter.at < until)
+  );
 }
 
 /** @throws Error for functions, and what is nested too deep */

@@ -9,6 +9,19 @@ const REFUSALS: readonly unknown[] = [13, 18];
 /** How many documents come at a time. */
 const BATCH = 5_000;
 
+/** The names of the collections of a database. @throws ConfigError, UnavailableError as `CollectionReader` does */
+export async function collectionNames(uri: string, credentials: Credentials): Promise<string[]> {
+  const connection = connect(uri, credentials);
+  try {
+    const collections = await connection.database().listCollections({}, { nameOnly: true }).toArray();
+    return collections.map(({ name }) => name);
+  } catch (error) {
+    throw problem(error, connection, connection.address);
+  } finally {
+    await connection.close();
+  }
+}
+
 /** Reads back what a collection holds. */
 export class CollectionReader {
   /** What a sentence calls it. Never a secret. */
@@ -18,8 +31,7 @@ export class CollectionReader {
 
   /** @throws ConfigError for a URI that is none, or has no database */
   constructor(uri: string, credentials: Credentials, collection: string) {
-    const settings = compileSettings<Config>(config).resolve({ uri }, (name) => process.env[name]);
-    this.#connection = new MongoConnection(settings, credentials, { status: () => undefined, log: () => undefined });
+    this.#connection = connect(uri, credentials);
     this.#name = collection;
     this.place = `${this.#connection.address}.${collection}`;
   }
@@ -29,7 +41,7 @@ export class CollectionReader {
     try {
       return await this.#connection.collection(this.#name).estimatedDocumentCount();
     } catch (error) {
-      throw this.#problem(error);
+      throw problem(error, this.#connection, this.place);
     }
   }
 
@@ -39,22 +51,26 @@ export class CollectionReader {
     try {
       yield* this.#connection.collection(this.#name).find({}, { projection, batchSize: BATCH });
     } catch (error) {
-      throw this.#problem(error);
+      throw problem(error, this.#connection, this.place);
     }
   }
 
   async close(): Promise<void> {
     await this.#connection.close();
   }
+}
 
-  #problem(error: unknown): ConfigError | UnavailableError {
-    const { state, redact } = this.#connection;
-    // What an operation says when the first connection fails is of the driver's inside.
-    const got = state.kind === 'unavailable' ? state.sentence : redact(messageOf(error));
-    const sentence = `expected ${this.place} to be read, got ${got}`;
-    const refused = error instanceof MongoServerError && REFUSALS.includes(error.code);
-    return refused
-      ? new ConfigError(sentence, { code: 'refused' })
-      : new UnavailableError(sentence, { code: 'unreadable' });
-  }
+function connect(uri: string, credentials: Credentials): MongoConnection {
+  const settings = compileSettings<Config>(config).resolve({ uri }, (name) => process.env[name]);
+  return new MongoConnection(settings, credentials, { status: () => undefined, log: () => undefined });
+}
+
+function problem(error: unknown, { state, redact }: MongoConnection, place: string): ConfigError | UnavailableError {
+  // What an operation says when the first connection fails is of the driver's inside.
+  const got = state.kind === 'unavailable' ? state.sentence : redact(messageOf(error));
+  const sentence = `expected ${place} to be read, got ${got}`;
+  const refused = error instanceof MongoServerError && REFUSALS.includes(error.code);
+  return refused
+    ? new ConfigError(sentence, { code: 'refused' })
+    : new UnavailableError(sentence, { code: 'unreadable' });
 }

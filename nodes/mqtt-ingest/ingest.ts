@@ -1,4 +1,4 @@
-import type { Behaviour, NodeContext } from '../adapter/define-node.js';
+import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
 import type { Delivery } from '../lib/delivery/delivery.js';
 import { RejectedError } from '../lib/errors.js';
 import { MESSAGE_ID, uuidv7 } from '../lib/identity.js';
@@ -65,6 +65,14 @@ export class MqttIngest implements Behaviour {
     await this.#subscription.stop();
     this.#state = { level: 'off', text: 'stopped' };
     this.#showStatus();
+  }
+
+  /** One of its dead letters that is replayed: the payload is what came, or what somebody has made of it. */
+  input(message: Message, send: Send): void {
+    const { payload } = message;
+    if (Buffer.isBuffer(payload)) message.payload = this.#decode(payload);
+    message.identity ??= this.#identity?.render(templateScope(message)) ?? uuidv7(Date.now());
+    send(message, 0);
   }
 
   /** @param answer - acknowledges the PUBLISH */

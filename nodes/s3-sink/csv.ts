@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import { stringify } from '../bundled/csv-stringify.js';
 import { messageOf, RejectedError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
+import { identityOf } from '../lib/identity.js';
 import { templateScope, TopicLevels } from '../lib/scope.js';
 import { compilePath } from '../lib/template.js';
 import type { Config } from './config.js';
@@ -27,7 +28,8 @@ export class CsvFormat implements RecordFormat {
   }
 
   line(message: Message, receivedAt: number): string {
-    const scope = templateScope(message, { receivedAt, instance: this.#instance });
+    const identity = identityOf(message);
+    const scope = templateScope(message, { receivedAt, instance: this.#instance, identity });
     return this.#write(this.#columns.map(({ header, read }) => cell(read(scope), header)));
   }
 

@@ -1,4 +1,5 @@
 import { describeValue, messageOf, RejectedError } from '../lib/errors.js';
+import { identityOf } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
 import type { Config } from './config.js';
 import type { RecordFormat } from './format.js';
@@ -29,11 +30,12 @@ export class NdjsonFormat implements RecordFormat {
   }
 }
 
-function envelopeJson({ identity, topic, payload }: Message, receivedAt: number): string | undefined {
+function envelopeJson(message: Message, receivedAt: number): string | undefined {
+  const { topic, payload } = message;
   const json = jsonOf(payload);
   if (json === undefined) return undefined;
   const encoding = payload instanceof Uint8Array ? ',"payloadEncoding":"base64"' : '';
-  return `${JSON.stringify({ identity, topic, receivedAt }).slice(0, -1)},"payload":${json}${encoding}}`;
+  return `${JSON.stringify({ identity: identityOf(message), topic, receivedAt }).slice(0, -1)},"payload":${json}${encoding}}`;
 }
 
 /** JSON with base64 for buffers. @returns undefined for what JSON has no text for */

@@ -3,6 +3,7 @@ import { atMost } from '../adapter/waiting.js';
 import { tagOf } from '../lib/delivery/carried.js';
 import type { Outcome } from '../lib/delivery/outcome.js';
 import { ConfigError, messageOf, RejectedError, UnavailableError } from '../lib/errors.js';
+import { identityOf } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
 import { spoolFile } from '../lib/spool/place.js';
 import { bytesOf, type NewRecord } from '../lib/spool/record.js';
@@ -186,8 +187,8 @@ export class S3Sink implements Behaviour {
 
   /** None where it is not whole characters: on its way to the disk it could become that of another. */
   #identityOf(message: Message): string | undefined {
-    const { identity = '' } = message;
-    if (identity === '' || !identity.isWellFormed()) return undefined;
+    const identity = identityOf(message);
+    if (identity?.isWellFormed() !== true) return undefined;
     return encodeIdentity(this.#keys.placeOf(message), identity);
   }
 

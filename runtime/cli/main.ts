@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { UserError } from '../launcher/user-error.js';
+import { chaosCommand } from './chaos.js';
 import { checkCommand } from './check.js';
+import { deadLetterCommand } from './dead-letter.js';
 import { ledgerCommand } from './ledger.js';
 import { passwordCommand } from './password.js';
 import { simulateCommand } from './simulate.js';
@@ -23,14 +25,17 @@ const program = new Command('sluice')
   .addCommand(startCommand())
   .addCommand(statusCommand())
   .addCommand(ledgerCommand())
+  .addCommand(deadLetterCommand())
   .addCommand(simulateCommand())
   .addCommand(verifyCommand())
+  .addCommand(chaosCommand())
   .addCommand(storeCommand())
   .addCommand(checkCommand())
   .addCommand(passwordCommand());
 
+const withAll = (command: Command): Command[] => [command, ...command.commands.flatMap(withAll)];
 for (const command of program.commands) command.version(manifest.version);
-for (const command of [program, ...program.commands]) {
+for (const command of withAll(program)) {
   command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 }
 

@@ -1,16 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import {
   ConfigError,
-  Counters,
   MessageSchema,
   messageOf,
   mqttUrlProblem,
-  MqttBroker,
+  type MqttBroker,
   Simulation,
   type SimulationSettings,
 } from '@sluice/node-red/simulator';
+import { simulationBroker } from '../simulation/broker.js';
 import type { FaultShare } from './options.js';
 
 /** The options that say what devices there are and where they publish. */
@@ -37,36 +36,12 @@ export interface DeviceOptions {
   readonly skew: number;
 }
 
-const KEEPALIVE_S = 30;
 /** The options of settings that have another name. */
 const OPTIONS: Readonly<Record<string, string>> = { messageId: 'id' };
 
-/** The palette's own client, with its reconnecting and its window. Ends the process for a wrong option. */
+/** Ends the process for a wrong option. */
 export function brokerOf(options: DeviceOptions, command: Command): MqttBroker {
-  const { protocol } = options;
-  const url = brokerUrl(options, command);
-  return new MqttBroker({
-    id: 'simulate',
-    instance: randomUUID(),
-    config: {
-      configVersion: 1,
-      url,
-      protocol,
-      cleanStart: true,
-      sessionExpiry: 0,
-      keepalive: KEEPALIVE_S,
-      verify: true,
-      topicAliases: false,
-      will: { payload: '', qos: 0, retain: false, delay: 0 },
-    },
-    credentials: {
-      ...(process.env['SLUICE_MQTT_USER'] !== undefined && { user: process.env['SLUICE_MQTT_USER'] }),
-      ...(process.env['SLUICE_MQTT_PASSWORD'] !== undefined && { password: process.env['SLUICE_MQTT_PASSWORD'] }),
-    },
-    counters: new Counters(),
-    status: () => undefined,
-    log: () => undefined,
-  });
+  return simulationBroker(brokerUrl(options, command), { protocol: options.protocol });
 }
 
 /** The node's own engine. Ends the process for a wrong option. */

@@ -1,6 +1,6 @@
 /**
- * Two nodes for tests, made by the palette's own `defineNode`: one begins deliveries, the other keeps what it gets until
- * it is told to let go.
+ * Nodes for tests, made by the palette's own `defineNode`: one begins deliveries, one passes messages on, one keeps what
+ * it gets until it is told to let go.
  */
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
@@ -12,10 +12,10 @@ import type { Outcome } from '../../nodes/lib/delivery/outcome.js';
 import type { Message } from '../../nodes/lib/message.js';
 
 const dist = join(import.meta.dirname, '../../dist');
-const { UnavailableError } = (await import(join(dist, 'lib/errors.js'))) as typeof Errors;
+const { RejectedError, UnavailableError } = (await import(join(dist, 'lib/errors.js'))) as typeof Errors;
 const { defineNode } = (await import(join(dist, 'adapter/define-node.js'))) as typeof Adapter;
 
-/** What the probes tell: `arrived`, `settled`. */
+/** What the probes tell: `arrived`, `refused`, `settled`. */
 export const events = new EventEmitter();
 
 export interface Arrival {
@@ -32,6 +32,9 @@ const config = Type.Object({
   configVersion: Type.Literal(1, { default: 1 }),
   deadLetters: Type.Optional(Type.String()),
   timeLimit: Type.Optional(Type.Number()),
+  /** Of a sink: how it refuses a message, and how often (each of them) before it keeps it. */
+  refuses: Type.Optional(Type.String()),
+  refusals: Type.Optional(Type.Number()),
 });
 type Config = Static<typeof config>;
 
@@ -57,14 +60,26 @@ class ProbeSource {
 
 class ProbeSink {
   readonly #id: string;
+  readonly #config: Config;
+  readonly #refused = new Map<string, number>();
 
-  constructor({ id }: Adapter.NodeContext<Config, unknown>) {
+  constructor({ id, config: settings, status }: Adapter.NodeContext<Config, unknown>) {
     this.#id = id;
+    this.#config = settings;
+    status('ok', 'made');
   }
 
   input({ payload }: Message): Promise<Outcome | void> {
-    const letGo = Promise.withResolvers<Outcome | void>();
     const arrival = { sink: this.#id, payload };
+    const { refuses, refusals = Infinity } = this.#config;
+    const key = JSON.stringify(payload);
+    const refused = this.#refused.get(key) ?? 0;
+    if (refuses !== undefined && refused < refusals) {
+      this.#refused.set(key, refused + 1);
+      events.emit('refused', arrival);
+      throw errorOf(refuses);
+    }
+    const letGo = Promise.withResolvers<Outcome | void>();
     kept.push({ ...arrival, letGo });
     events.emit('arrived', arrival);
     return letGo.promise;
@@ -78,14 +93,19 @@ export function begin(source: string, messages: readonly Message[]): void {
   for (const message of messages) node.begin(message);
 }
 
-/** Lets go of what a sink has, or of all: it is stored, or has failed. */
-export function letGo(sink: string | undefined, error: string | undefined): void {
+/** Lets go of what sinks have, whose ids begin so: it is stored, or has failed. */
+export function letGo(sinks: string, error: string | undefined): void {
   for (const entry of kept.splice(0)) {
-    if (sink !== undefined && entry.sink !== sink) kept.push(entry);
+    if (!entry.sink.startsWith(sinks)) kept.push(entry);
     else if (error === undefined) entry.letGo.resolve('stored');
-    else if (error === 'unavailable') entry.letGo.reject(new UnavailableError('away', { code: 'away' }));
-    else entry.letGo.reject(new Error(error));
+    else entry.letGo.reject(errorOf(error));
   }
+}
+
+function errorOf(name: string): Error {
+  if (name === 'unavailable') return new UnavailableError('away', { code: 'away' });
+  if (name === 'rejected') return new RejectedError('never', { code: 'never' });
+  return new Error(name);
 }
 
 export const probeSource = defineNode({
@@ -100,4 +120,11 @@ export const probeSink = defineNode({
   config,
   checks: () => [],
   create: (context) => new ProbeSink(context),
+});
+
+export const probePass = defineNode({
+  type: 'probe-pass',
+  config,
+  checks: () => [],
+  create: () => ({ input: (message: Message, send: Adapter.Send) => send(message, 0) }),
 });

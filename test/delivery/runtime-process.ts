@@ -1,11 +1,13 @@
 /** A real Node-RED with the palette as it is built, and the probes. It does what its parent's messages say. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import RED from 'node-red';
 import type { Instance as InstanceClass } from '../../nodes/adapter/instance.js';
+import { CONTRIB } from './contrib.js';
 import { type Arrival, begin, events, letGo } from './probes.js';
+import type { Red } from '../../nodes/adapter/red.js';
 import type { Reply, Request, Settled } from './runtime.js';
 
 type Flows = { setFlows(request: object): Promise<unknown> };
@@ -22,8 +24,10 @@ process.on('message', (request: Request) => {
   );
 });
 events.on('arrived', (arrival: Arrival) => reply({ type: 'arrived', arrival }));
+events.on('refused', (arrival: Arrival) => reply({ type: 'refused', arrival }));
 events.on('settled', (settled: Settled) => reply({ type: 'settled', settled }));
 
+if (existsSync(CONTRIB)) symlinkSync(CONTRIB, join(userDir, 'node_modules'));
 const server = createServer();
 RED.init(server, {
   userDir,
@@ -39,6 +43,9 @@ RED.init(server, {
   telemetry: { enabled: false, updateNotification: false },
   functionExternalModules: false,
 });
+// As a plugin does that is loaded before the palette.
+if (process.env['EARLY_HOOK'] === '1')
+  (RED as unknown as Pick<Red, 'hooks'>).hooks.add('preDeliver.other', () => undefined);
 const started = new Promise((resolve) => void RED.runtime.events.once('flows:started', resolve));
 await RED.start();
 await started;
@@ -57,7 +64,7 @@ async function handle(request: Request): Promise<unknown> {
       begin(request.source, request.messages);
       return undefined;
     case 'let-go':
-      letGo(request.sink, request.error);
+      letGo(request.sinks, request.error);
       return undefined;
     case 'turns':
       for (let count = 0; count < request.count; count++) await turn();
@@ -78,11 +85,13 @@ function writeProbes(): string {
   const folder = join(userDir, 'probes');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-  for (const [type, name] of [
-    ['probe-source', 'probeSource'],
-    ['probe-sink', 'probeSink'],
+  for (const [type, name, module] of [
+    ['probe-source', 'probeSource', 'probes.ts'],
+    ['probe-sink', 'probeSink', 'probes.ts'],
+    ['probe-pass', 'probePass', 'probes.ts'],
+    ['raw-nodes', 'default', 'raw-nodes.ts'],
   ] as const) {
-    const from = JSON.stringify(join(import.meta.dirname, 'probes.ts'));
+    const from = JSON.stringify(join(import.meta.dirname, module));
     writeFileSync(join(folder, `${type}.js`), `export { ${name} as default } from ${from};\n`);
     writeFileSync(join(folder, `${type}.html`), `<script type="text/html" data-template-name="${type}"></script>\n`);
   }

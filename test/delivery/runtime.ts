@@ -19,7 +19,7 @@ export interface Settled {
 type RequestBody =
   | { readonly type: 'deploy'; readonly flows: readonly FlowNode[]; readonly deployment: Deployment }
   | { readonly type: 'send'; readonly source: string; readonly messages: readonly Message[] }
-  | { readonly type: 'let-go'; readonly sink?: string | undefined; readonly error?: string | undefined }
+  | { readonly type: 'let-go'; readonly sinks: string; readonly error?: string | undefined }
   | { readonly type: 'turns'; readonly count: number }
   | { readonly type: 'ledger' }
   | { readonly type: 'status' };
@@ -30,6 +30,7 @@ export type Reply =
   | { readonly type: 'started' }
   | { readonly type: 'answer'; readonly id: number; readonly value?: unknown; readonly error?: string }
   | { readonly type: 'arrived'; readonly arrival: Arrival }
+  | { readonly type: 'refused'; readonly arrival: Arrival }
   | { readonly type: 'settled'; readonly settled: Settled }
   | { readonly type: 'log'; readonly level: number; readonly text: string };
 
@@ -38,6 +39,8 @@ const TURNS = 50;
 
 export class Runtime {
   readonly arrivals: Arrival[] = [];
+  /** What sinks have given back with an error, each time. */
+  readonly refused: Arrival[] = [];
   readonly settled: Settled[] = [];
   readonly logged: string[] = [];
   readonly #child: ChildProcess;
@@ -46,10 +49,11 @@ export class Runtime {
   readonly #answers = new Map<number, PromiseWithResolvers<unknown>>();
   #requests = 0;
 
-  private constructor() {
+  private constructor(environment: NodeJS.ProcessEnv) {
     this.#userDir = mkdtempSync(join(tmpdir(), 'sluice-delivery-'));
     this.#child = fork(join(import.meta.dirname, 'runtime-process.ts'), [this.#userDir], {
       execArgv: ['--import', 'tsx'],
+      env: { ...process.env, ...environment },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.#child.on('message', (reply: Reply) => this.#take(reply));
@@ -58,8 +62,9 @@ export class Runtime {
     });
   }
 
-  static async start(): Promise<Runtime> {
-    const runtime = new Runtime();
+  /** @param environment - variables, which flows see too */
+  static async start(environment: NodeJS.ProcessEnv = {}): Promise<Runtime> {
+    const runtime = new Runtime(environment);
     await once(runtime.#changes, 'started');
     return runtime;
   }
@@ -71,6 +76,11 @@ export class Runtime {
     rmSync(this.#userDir, { recursive: true, force: true });
   }
 
+  /** Forgets what it has seen. */
+  forget(): void {
+    for (const list of [this.arrivals, this.refused, this.settled, this.logged]) list.length = 0;
+  }
+
   async deploy(flows: readonly FlowNode[], deployment: Deployment = 'full'): Promise<void> {
     await this.#ask({ type: 'deploy', flows, deployment });
   }
@@ -79,8 +89,9 @@ export class Runtime {
     await this.#ask({ type: 'send', source, messages });
   }
 
-  async letGo(sink?: string, error?: string): Promise<void> {
-    await this.#ask({ type: 'let-go', sink, error });
+  /** Sinks whose ids begin so let go of what they have: it is stored, or has failed. */
+  async letGo(sinks = '', error?: string): Promise<void> {
+    await this.#ask({ type: 'let-go', sinks, error });
   }
 
   /** What nodes do at once, they have done. */
@@ -119,6 +130,9 @@ export class Runtime {
       }
       case 'arrived':
         this.arrivals.push(reply.arrival);
+        break;
+      case 'refused':
+        this.refused.push(reply.arrival);
         break;
       case 'settled':
         this.settled.push(reply.settled);

@@ -309,6 +309,8 @@ describe('dead letters', () => {
       place: 'nowhere',
       append: () => Promise.reject(new RangeError('Invalid string length')),
       last: () => Promise.resolve([]),
+      find: () => Promise.resolve([]),
+      markReplayed: () => Promise.resolve(),
       close: () => Promise.resolve(),
     };
     const kept = new DeadLetterQueue(

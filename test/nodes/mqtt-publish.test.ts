@@ -6,7 +6,7 @@ import { startOwnMosquitto } from '../servers/mosquitto.js';
 import { onEveryBroker, onEveryBrokerWithMqtt5 } from '../servers/mqtt-brokers.js';
 import { startScriptedMqtt, type PacketOf, type ScriptedClient } from '../servers/scripted-mqtt.js';
 import { describeWithServer } from '../servers/server.js';
-import { startTcpGate } from '../tcp-gate.js';
+import { startTcpGate, type TcpGate } from '../tcp-gate.js';
 
 const MAX_BYTES = 65_535;
 
@@ -378,63 +378,58 @@ describe('mqtt-publish', () => {
     'to a broker that goes away',
     () => startOwnMosquitto(),
     (server) => {
+      let gate: TcpGate;
+      beforeEach(async () => {
+        gate = await startTcpGate(server().port);
+      });
+      afterEach(() => gate.stop());
+
       it('waits for it, in order, at every QoS, and loses nothing', async () => {
-        const gate = await startTcpGate(server().port);
-        try {
-          const receiver = await flows.client(server().url);
-          await receiver.subscribe('to/#', 2);
-          await flows.load([brokerNode(`mqtt://127.0.0.1:${gate.port}`), publishNode({ qos: 'message' })]);
-          await flows.shows('publish', 'ok');
-          await gate.shut();
-          await flows.shows('publish', 'error');
-          for (let index = 0; index < 300; index++) {
-            flows.send('publish', { topic: 'to/7', payload: index, qos: (index % 3) as 0 | 1 | 2 });
-          }
-          assert.match(
-            await flows.shows('publish', 'error', /waiting/),
-            /^300 waiting; .*; trying again in \d s \(mqtt:/,
-          );
-          await gate.open();
-          const packets = await receiver.received(300);
-          for (const qos of [0, 1, 2]) {
-            const got = packets.filter((packet) => packet.qos === qos).map((packet) => Number(text(packet)));
-            assert.deepEqual(
-              got,
-              Array.from({ length: 100 }, (_value, index) => index * 3 + qos),
-            );
-          }
-          await flows.shows('publish', 'ok', /^300 published$/);
-        } finally {
-          await gate.stop();
+        const receiver = await flows.client(server().url);
+        await receiver.subscribe('to/#', 2);
+        await flows.load([brokerNode(`mqtt://127.0.0.1:${gate.port}`), publishNode({ qos: 'message' })]);
+        await flows.shows('publish', 'ok');
+        await gate.shut();
+        await flows.shows('publish', 'error');
+        for (let index = 0; index < 300; index++) {
+          flows.send('publish', { topic: 'to/7', payload: index, qos: (index % 3) as 0 | 1 | 2 });
         }
+        assert.match(
+          await flows.shows('publish', 'error', /waiting/),
+          /^300 waiting; .*; trying again in \d s \(mqtt:/,
+        );
+        await gate.open();
+        const packets = await receiver.received(300);
+        for (const qos of [0, 1, 2]) {
+          const got = packets.filter((packet) => packet.qos === qos).map((packet) => Number(text(packet)));
+          assert.deepEqual(
+            got,
+            Array.from({ length: 100 }, (_value, index) => index * 3 + qos),
+          );
+        }
+        await flows.shows('publish', 'ok', /^300 published$/);
       });
 
       it('loses nothing when the connection ends in the middle, time and again', async () => {
-        const gate = await startTcpGate(server().port);
-        try {
-          const receiver = await flows.client(server().url);
-          await receiver.subscribe('to/#', 2);
-          await flows.load([brokerNode(`mqtt://127.0.0.1:${gate.port}`), publishNode()]);
-          await flows.shows('publish', 'ok');
-          for (const round of [0, 1, 2]) {
-            for (let index = 0; index < 500; index++)
-              flows.send('publish', { topic: 'to/7', payload: round * 500 + index });
-            await receiver.received(round * 500 + 50);
-            await gate.shut();
-            await flows.shows('publish', 'error');
-            await gate.open();
-            await flows.shows('publish', 'ok', new RegExp(`^${['500', '1,000', '1,500'][round] ?? ''} published$`));
-          }
-          const numbers = new Set((await receiver.received(1_500)).map((packet) => Number(text(packet))));
-          assert.equal(numbers.size, 1_500);
-          assert.deepEqual(flows.counters('publish')['failed'], undefined);
-        } finally {
-          await gate.stop();
+        const receiver = await flows.client(server().url);
+        await receiver.subscribe('to/#', 2);
+        await flows.load([brokerNode(`mqtt://127.0.0.1:${gate.port}`), publishNode()]);
+        await flows.shows('publish', 'ok');
+        for (const round of [0, 1, 2]) {
+          for (let index = 0; index < 500; index++)
+            flows.send('publish', { topic: 'to/7', payload: round * 500 + index });
+          await receiver.received(round * 500 + 50);
+          await gate.shut();
+          await flows.shows('publish', 'error');
+          await gate.open();
+          await flows.shows('publish', 'ok', new RegExp(`^${['500', '1,000', '1,500'][round] ?? ''} published$`));
         }
+        const numbers = new Set((await receiver.received(1_500)).map((packet) => Number(text(packet))));
+        assert.equal(numbers.size, 1_500);
+        assert.deepEqual(flows.counters('publish')['failed'], undefined);
       }).timeout(60_000);
 
       it('fails at once what is more than the memory that it may use', async () => {
-        const gate = await startTcpGate(server().port);
         await gate.shut();
         await flows.load([brokerNode(`mqtt://127.0.0.1:${gate.port}`), publishNode({ maxQueueBytes: 65_536 })]);
         await flows.shows('publish', 'error');
@@ -445,11 +440,9 @@ describe('mqtt-publish', () => {
         await flows.shows('publish', 'ok', /^1 published$/);
         flows.send('publish', { topic: 'to/3', payload });
         await flows.shows('publish', 'ok', /^2 published$/);
-        await gate.stop();
       });
 
       it('fails at once what is more than the queue, and after its time what waits, with the reason', async () => {
-        const gate = await startTcpGate(server().port);
         await gate.shut();
         await flows.load([brokerNode(`mqtt://127.0.0.1:${gate.port}`), publishNode({ maxQueue: 2, maxWait: 1 })]);
         await flows.shows('publish', 'error');
@@ -478,11 +471,9 @@ describe('mqtt-publish', () => {
         await flows.shows('publish', 'ok');
         flows.send('publish', { topic: 'to/7', payload: 'since' });
         assert.equal(text((await receiver.received())[0] as IPublishPacket), 'since');
-        await gate.stop();
       });
 
       it('fails what waits when it is closed, at once, and says how many', async () => {
-        const gate = await startTcpGate(server().port);
         await gate.shut();
         const broker = brokerNode(`mqtt://127.0.0.1:${gate.port}`);
         await flows.load([broker, publishNode()]);

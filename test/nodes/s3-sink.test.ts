@@ -56,6 +56,21 @@ describe('s3-sink in a flow', () => {
       });
     });
 
+    it('gives a part of a message the identity of the whole with its index, in both formats', async () => {
+      const parts = (index: number): object => ({ id: 'p', type: 'array', index, count: 2 });
+      const messages = [0, 1].map((index) => ({ identity: 'a:1', payload: { index }, parts: parts(index) }));
+      for (const format of ['ndjson', 'csv'] as const) {
+        const place = server().place();
+        await sink.load(place, { maxRecords: 2, compression: 'none', format });
+        for (const message of messages) sink.send('sink', { topic: 'device/7', receivedAt: RECEIVED, ...message });
+        await sink.stored(2);
+        const [body] = (await place.objects()).values();
+        assert.match(body?.toString() ?? '', /a:1#0[^]*a:1#1/);
+        await sink.unload();
+        sink.newUserFolder();
+      }
+    });
+
     it('stores an object when the next record would make it too large', async () => {
       const place = server().place();
       const key = '{topic}/{batch}.ndjson';

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { Instance } from '../../nodes/adapter/instance.js';
 import { Counters } from '../../nodes/lib/counters.js';
 import { compileSettings } from '../../nodes/lib/settings.js';
 import { MqttBroker } from '../../nodes/sluice-mqtt-broker/broker.js';

@@ -71,7 +71,16 @@ export abstract class Branches {
   /** A branch is done: as `note`. */
   close(by: string, outcome?: Outcome, reason?: string): void {
     this.note(by, outcome, reason);
-    this.#release();
+    this.release();
+  }
+
+  /** A branch is done, and what became of it has been noted. */
+  release(): void {
+    if (this.#ended || this.#open === 0) return; // given up before, or closed twice
+    this.#open--;
+    if (this.#open > 0 || this.#checking) return;
+    this.#checking = true;
+    this.#turn.check(this);
   }
 
   /** Ends them when still none is open. For `NextTurn`. */
@@ -85,7 +94,7 @@ export abstract class Branches {
   /** A branch has failed, for good. */
   fail(failure: Failure): void {
     this.noteFailure(failure);
-    this.#release();
+    this.release();
   }
 
   /**
@@ -102,13 +111,5 @@ export abstract class Branches {
   /** Ends them now, whatever is open: what is still closed of it is not waited for. */
   protected endNow(): void {
     this.#ended = true;
-  }
-
-  #release(): void {
-    if (this.#ended || this.#open === 0) return; // given up before, or closed twice
-    this.#open--;
-    if (this.#open > 0 || this.#checking) return;
-    this.#checking = true;
-    this.#turn.check(this);
   }
 }
