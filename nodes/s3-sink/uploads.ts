@@ -14,8 +14,6 @@ interface Failing {
   attempts: number;
   /** In milliseconds of the clock; never, while it is under way. */
   notBefore: number;
-  /** Whether it was called before its time, when the store took another. */
-  woken: boolean;
 }
 
 interface Ports {
@@ -130,7 +128,6 @@ export class Uploads {
       this.#failing.delete(id);
       this.#failures = 0;
       this.#pausedUntil = 0;
-      this.#wake();
     } catch (error) {
       if (!this.#givenUp.signal.aborted) this.#fail(id, error, before, failing);
     }
@@ -151,18 +148,9 @@ export class Uploads {
     const notBefore = now + backoffDelay(attempts, pace);
     // To the end of the line.
     this.#failing.delete(id);
-    this.#failing.set(id, { attempts: attempts + 1, notBefore, woken: failing?.woken ?? false });
+    this.#failing.set(id, { attempts: attempts + 1, notBefore });
     const seconds = Math.ceil((Math.max(notBefore, this.#pausedUntil) - now) / 1_000);
     this.#sentence = `${messageOf(error)}; trying again in ${seconds} s`;
     this.#ports.failed(id, error);
-  }
-
-  /** The store is there: what has failed while it was not, does not wait for the end of its pause. */
-  #wake(): void {
-    for (const failing of this.#failing.values()) {
-      if (failing.woken || failing.notBefore === Infinity) continue;
-      failing.woken = true;
-      failing.notBefore = 0;
-    }
   }
 }
