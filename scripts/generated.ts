@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as prettier from 'prettier';
 import type { NodeFolder } from '../nodes/editor/node-folder.js';
+import { conformanceTable } from './conformance-table.js';
 import { referenceOf, tableRow } from '../nodes/editor/words.js';
 
 /** The files that hold generated parts and are committed, as they should be: `[path, text]`. */
@@ -23,12 +24,14 @@ export async function committedFiles(root: string, nodes: readonly NodeFolder[])
   };
   const table = ['| node | kind | what it does |', '| --- | --- | --- |', ...sorted.map(tableRow)].join('\n');
   const readme = between(readFileSync(join(root, 'README.md'), 'utf8'), 'nodes', table);
+  const delivery = between(readFileSync(join(root, 'docs/delivery.md'), 'utf8'), 'conformance', conformanceTable());
   const reference = `# The nodes\n\nGenerated from each node's \`config.ts\` and page by \`npm run build -- --generated\`.\n\n${sorted.map(referenceOf).join('\n')}`;
 
   const files: [string, string][] = [
     ['package.json', `${JSON.stringify(manifest, null, 2)}\n`],
     ['README.md', readme],
     ['docs/nodes.md', reference],
+    ['docs/delivery.md', delivery],
     ...['flows', 'examples'].flatMap((folder) => completeFlows(root, folder, nodes)),
   ];
   return Promise.all(

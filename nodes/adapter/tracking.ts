@@ -72,21 +72,23 @@ export class Tracking {
 
   /** Of a message that is about to be delivered: what it is a branch of. */
   branchesOf(event: SendEvent): Branches | undefined {
+    const { msg, source } = event;
+    const carried = branchesOf(msg);
+    if (!this.#active && (carried === undefined || !carried.ended)) return carried;
     this.#undelivered.delete(event);
-    const branches = this.#resolve(event);
-    if (branches instanceof Trial && this.#active) this.#trials.sent(event, branches);
+    const branches = this.#openOf(msg);
+    if (branches !== carried) carry(msg, branches);
+    if (branches instanceof Trial) this.#trials.sent(event, branches);
+    else if (branches === undefined) this.#late(carried ?? this.#context.getStore()?.trial, source.node);
     return branches;
   }
 
-  #resolve({ msg, source }: SendEvent): Branches | undefined {
-    const carried = branchesOf(msg);
+  /** Of what is open, what a message belongs to. */
+  #openOf(message: Message): Branches | undefined {
+    const carried = branchesOf(message);
     if (carried?.ended === false) return carried;
-    if (!this.#active && carried === undefined) return undefined;
     const context = this.#context.getStore()?.trial;
-    const found = openOf(carried) ?? this.#trials.open.byMessageId(msg, context) ?? openOf(context);
-    carry(msg, found);
-    if (found === undefined) this.#late(carried ?? context, source.node);
-    return found;
+    return openOf(carried) ?? this.#trials.open.byMessageId(message, context) ?? openOf(context);
   }
 
   #late(branches: Branches | undefined, node: RedNode): void {
@@ -189,8 +191,7 @@ export class Tracking {
 
   /** A message that came by no wire: of a Catch, Complete, Status, Link node, or handed over by `receive`. */
   #unannounced({ msg, destination }: ReceiveEvent): Token | undefined {
-    const context = this.#context.getStore()?.trial;
-    const branches = openOf(branchesOf(msg)) ?? this.#trials.open.byMessageId(msg, context) ?? openOf(context);
+    const branches = this.#openOf(msg);
     if (branches === undefined) return undefined;
     const trial = branches instanceof Trial ? branches : this.#trials.enter(branches, msg, destination.id);
     carry(msg, trial);
@@ -262,9 +263,8 @@ export class Tracking {
   /** What has no node to go to Node-RED drops, and says nothing: where a node is made anew, or for a node that is closed. */
   #duringDeploy(event: SendEvent): void {
     const { msg, source } = event;
-    // Once the flows have started, what a node of theirs sends nowhere is for a disabled node.
-    if (!this.#stopping && this.#isActive(source.node)) return;
-    const trial = this.#active && !isOurs(source.node) ? this.#resolve(event) : undefined;
+    if (!this.#active || isOurs(source.node) || (!this.#stopping && this.#isActive(source.node))) return;
+    const trial = this.#openOf(msg);
     if (!(trial instanceof Trial)) return;
     this.#undelivered.add(event);
     queueMicrotask(() => {

@@ -14,7 +14,20 @@ const CONTRIB_CASES: ReadonlySet<Case> = new Set(GROUPS.at(-1)?.cases);
 const idOf = (index: number, id: string): string => `case${index}-${id}`;
 
 /** What holds ids of other nodes, at any depth. */
-const HOLDS_IDS = new Set(['id', 'z', 'g', 'wires', 'links', 'scope', 'in', 'out', 'nodes', 'target', 'clientNode']);
+const HOLDS_IDS = new Set([
+  'id',
+  'z',
+  'g',
+  'wires',
+  'links',
+  'scope',
+  'in',
+  'out',
+  'nodes',
+  'target',
+  'clientNode',
+  'broker',
+]);
 
 /** The same with the ids of a case made its own. */
 function localized(value: unknown, ids: ReadonlySet<string>, index: number, isId = false): unknown {
@@ -62,7 +75,7 @@ describe('a delivery', () => {
   let peer: PeerServer;
   let store: TestServer;
   let missing: string | undefined;
-  const runs = new Map<Case, Promise<unknown>>();
+  const runs = new Map<Case, Promise<Error | undefined>>();
   before(async function () {
     this.timeout(180_000);
     missing = installContrib();
@@ -73,8 +86,14 @@ describe('a delivery', () => {
     await runtime.deploy(CASES.flatMap((one, index) => (isLeftOut(one, missing) ? [] : tab(one, index))));
     for (const [index, one] of CASES.entries()) {
       if (isLeftOut(one, missing)) continue;
-      const run = runCase(runtime, one, index).catch((error: unknown) => error);
-      runs.set(one, run);
+      const run = runCase(runtime, one, index);
+      runs.set(
+        one,
+        run.then(
+          () => undefined,
+          (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+        ),
+      );
     }
   });
   after(async () => {

@@ -58,8 +58,12 @@ async function look(red: Red): Promise<Seen> {
   for (const name of ['onSend', 'preRoute', 'preDeliver', 'postDeliver', 'onReceive', 'postReceive', 'onComplete']) {
     red.hooks.add(`${name}.contract`, (event: SendEvent & ReceiveEvent & CompleteEvent & SendEvent[]) => {
       const destination = name === 'preRoute' || name === 'preDeliver' ? event.destination : undefined;
-      const found: unknown = destination?.node;
-      const where = destination === undefined ? '' : found === undefined ? ' nowhere' : ` ${destination.id}`;
+      const where =
+        destination === undefined
+          ? ''
+          : (destination.node as RedNode | undefined) === undefined
+            ? ' nowhere'
+            : ` ${destination.id}`;
       const receiver = name.endsWith('Receive') ? ` ${event.destination.id}` : '';
       steps.push(`${name}${where}${receiver}`);
       if (name === 'preDeliver') queueMicrotask(() => steps.push('microtask'));

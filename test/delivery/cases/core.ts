@@ -364,7 +364,16 @@ export const CORE: readonly Case[] = [
     name: 'mqtt out: without a broker',
     nodes: [node('mqtt out', { topic: 'a', qos: '', retain: '', broker: '' }, [])],
     ...DEAD,
-    logs: /.*/,
+  },
+  {
+    name: 'mqtt out: while it is not connected',
+    nodes: [
+      node('mqtt out', { topic: 'a', qos: '1', retain: '', broker: 'b' }, []),
+      { id: 'b', type: 'mqtt-broker', broker: '127.0.0.1', port: '1', autoConnect: false, protocolVersion: '4' },
+    ],
+    settings: { source: { timeLimit: 1 } },
+    ...DEAD,
+    limit: 'it never completes such a message: it becomes a dead letter at the time limit. Use mqtt-publish',
   },
   {
     name: 'tcp out: nobody listens',

@@ -22,7 +22,7 @@ export const SEQUENCES: readonly Case[] = [
 
   { name: 'split', nodes: [fn('msg.payload = [1, 2, 3]; return msg;', [['n']]), node('split', split)], arrivals: 3 },
   {
-    name: 'split, join',
+    name: 'split: then join',
     nodes: [
       fn('msg.payload = [1, 2, 3]; return msg;', [['n']]),
       node('split', split, [['j']]),
@@ -31,7 +31,7 @@ export const SEQUENCES: readonly Case[] = [
     arrivals: 1,
   },
   {
-    name: 'split, function, join',
+    name: 'split: then a function, then join',
     nodes: [
       fn('msg.payload = [1, 2, 3]; return msg;', [['n']]),
       node('split', split, [['g']]),
@@ -50,7 +50,7 @@ export const SEQUENCES: readonly Case[] = [
     arrivals: 4,
   },
   {
-    name: 'batch, join',
+    name: 'batch: then join',
     nodes: [
       node('batch', { mode: 'count', count: '2', overlap: '0', interval: '1', allowEmptySequence: false, topics: [] }, [
         ['j'],

@@ -23,7 +23,7 @@ export const WIRES: readonly Case[] = [
     arrivals: 1,
   },
   {
-    name: 'link call, with its return',
+    name: 'link call: with its return',
     nodes: [
       node('link call', { links: ['in'], linkType: 'static', timeout: '5' }),
       node('link in', { links: [] }, [['f']], 'in'),
@@ -34,7 +34,7 @@ export const WIRES: readonly Case[] = [
     arrivals: 2,
   },
   {
-    name: 'link call that times out',
+    name: 'link call: that times out',
     nodes: [
       node('link call', { links: ['in'], linkType: 'static', timeout: '0.05' }, [[]]),
       node('link in', { links: [] }, [[]], 'in'),
