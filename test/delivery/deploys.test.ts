@@ -88,6 +88,16 @@ describe('a deploy', function () {
 
   for (const deployment of DEPLOYMENTS) {
     describe(deployment, () => {
+      it('keeps what is sent while the node that it goes to is made anew', async () => {
+        await runtime.deploy(flow(source('sink'), sink()));
+        await runtime.sendInDeploy(own('source'), MESSAGES);
+        await runtime.deploy(flow(source('sink'), sink({ name: 'anew' })), deployment);
+        await runtime.until(() => runtime.arrivals.length >= 3);
+        assert.deepEqual(payloads(), [0, 1, 2]);
+        assert.equal(runtime.settled.length, 0);
+        await settle({ stored: 3 });
+      });
+
       it('goes on with what a delay node has', async () => {
         await runtime.deploy(flow(source('n'), delay('60000'), sink()));
         await send();

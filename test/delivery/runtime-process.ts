@@ -63,6 +63,9 @@ async function handle(request: Request): Promise<unknown> {
     case 'send':
       begin(request.source, request.messages);
       return undefined;
+    case 'send-in-deploy':
+      RED.runtime.events.once('flows:stopping', () => queueMicrotask(() => begin(request.source, request.messages)));
+      return undefined;
     case 'let-go':
       letGo(request.sinks, request.error);
       return undefined;

@@ -18,7 +18,7 @@ export interface Settled {
 
 type RequestBody =
   | { readonly type: 'deploy'; readonly flows: readonly FlowNode[]; readonly deployment: Deployment }
-  | { readonly type: 'send'; readonly source: string; readonly messages: readonly Message[] }
+  | { readonly type: 'send' | 'send-in-deploy'; readonly source: string; readonly messages: readonly Message[] }
   | { readonly type: 'let-go'; readonly sinks: string; readonly error?: string | undefined }
   | { readonly type: 'turns'; readonly count: number }
   | { readonly type: 'ledger' }
@@ -87,6 +87,11 @@ export class Runtime {
 
   async send(source: string, messages: readonly Message[]): Promise<void> {
     await this.#ask({ type: 'send', source, messages });
+  }
+
+  /** In the next deploy, when the nodes that it closes are gone and those in their places are not there yet. */
+  async sendInDeploy(source: string, messages: readonly Message[]): Promise<void> {
+    await this.#ask({ type: 'send-in-deploy', source, messages });
   }
 
   /** Sinks whose ids begin so let go of what they have: it is stored, or has failed. */
