@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { tagOf } from '../lib/delivery/carried.js';
 import { RejectedError } from '../lib/errors.js';
+import { identityOf } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
 
 /** Parts of one message arrive within a turn or two of the event loop; what came between them is far less. */
@@ -34,7 +35,7 @@ export class SecondDocuments {
     const first = this.#first.get(identity);
     if (first?.attempt === attempt && first.digest !== digest) {
       throw new RejectedError(
-        `expected one record for each identity, got a second one with the identity ${JSON.stringify(message.identity)} ` +
+        `expected one record for each identity, got a second one with the identity ${JSON.stringify(identityOf(message))} ` +
           'from the same message: give its parts identities of their own',
         { code: 'same-identity' },
       );

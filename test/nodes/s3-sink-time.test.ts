@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { ConfigError, RejectedError, UnavailableError } from '../../nodes/lib/errors.js';
 import type { Message } from '../../nodes/lib/message.js';
+import { ofDelivery } from '../delivery/of-delivery.js';
 import { linesOf } from '../s3-sink.js';
 import { useScriptedStore } from '../scripted-store.js';
 
@@ -170,11 +171,15 @@ describe('s3-sink over time', () => {
   });
 
   it('rejects the records of an object that the store will never take, and goes on', async () => {
-    const { put, store, counters, rejected, stored } = setUp({ maxRecords: 2 });
+    const { put, store, counters, rejected, drained, stored } = setUp({ maxRecords: 2 });
     store.answer = () => new RejectedError('expected a shorter key, got this', { code: 'key' });
     const messages = [1, 2].map((payload) => ({ topic: 'a', identity: `i${payload}`, receivedAt: RECEIVED, payload }));
-    await Promise.all(messages.map(put));
-    while (rejected.length < 2) await turn();
+    await Promise.all(messages.map((message, index) => put(ofDelivery({ ...message }, index, 'in'))));
+    while (drained.length < 2) await turn();
+    assert.deepEqual(
+      drained,
+      [0, 1].map((number) => [number, 'dead-lettered']),
+    );
     assert.deepEqual(
       rejected.map(({ message, error }) => [message, error.code]),
       messages.map((message) => [message, 'key']),
