@@ -15,6 +15,7 @@ import type { Red, RedNode } from './red.js';
 import type { StatusLine } from './status.js';
 
 export type { DeadLetter } from '../lib/dead-letter.js';
+export type { LedgerReport } from './ledger-report.js';
 export type { ReplayReport } from './replay.js';
 
 /** What an instance needs of Node-RED. */

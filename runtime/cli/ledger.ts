@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { LedgerReport, NodeTotals } from '@sluice/node-red/instance';
 import { Command } from 'commander';
 import { positive } from './options.js';
 import { RunningInstance } from './running-instance.js';
@@ -12,36 +13,8 @@ interface LedgerOptions {
   readonly every: number;
 }
 
-interface Counts {
-  readonly received: number;
-  readonly spooledAtStart: number;
-  readonly inFlight: number;
-  readonly spooled: number;
-  readonly deadLettered: number;
-  readonly dropped: number;
-  readonly stored: number;
-  readonly filtered: number;
-  readonly abandoned: number;
-  readonly gap: number;
-  readonly reasons: Readonly<Record<string, number>>;
-  readonly late: Readonly<Record<string, number>>;
-}
-
 /** What `GET /sluice/ledger` answers. */
-interface Ledger extends Counts {
-  readonly instance: string;
-  readonly runId: string;
-  readonly startedAt: string;
-  readonly balanced: boolean;
-  readonly flows: readonly (Counts & { readonly id: string; readonly name: string })[];
-  readonly oldest: readonly { readonly source: string; readonly seconds: number; readonly holder: string }[];
-  readonly nodes: readonly {
-    readonly type: string;
-    readonly name: string;
-    readonly open: number;
-    readonly counters: Readonly<Record<string, number>>;
-  }[];
-}
+type Answer = LedgerReport & { readonly nodes: readonly NodeTotals[] };
 
 const COLUMNS = [
   ['received', 'received'],
@@ -54,7 +27,7 @@ const COLUMNS = [
   ['dropped', 'dropped'],
   ['abandoned', 'abandoned'],
   ['gap', 'gap'],
-] as const satisfies readonly (readonly [keyof Counts, string])[];
+] as const satisfies readonly (readonly [keyof LedgerReport, string])[];
 
 /** From the first column to the left upper corner, and all below it away (ECMA-48). */
 const CLEAR = '\x1b[H\x1b[J';
@@ -74,7 +47,7 @@ export function ledgerCommand(): Command {
 
 async function ledger({ userDir, json, once: single, every }: LedgerOptions): Promise<void> {
   const instance = await RunningInstance.on(userDir);
-  const ask = async (): Promise<Ledger> => (await instance.get('sluice/ledger')) as Ledger;
+  const ask = async (): Promise<Answer> => (await instance.get('sluice/ledger')) as Answer;
   let last = await ask();
   if (json) process.stdout.write(`${JSON.stringify(last)}\n`);
   else if (single || !process.stdout.isTTY) process.stdout.write(textOf(last));
@@ -89,7 +62,7 @@ async function ledger({ userDir, json, once: single, every }: LedgerOptions): Pr
   if (!last.balanced) process.exitCode = 1;
 }
 
-function textOf(ledger: Ledger): string {
+function textOf(ledger: Answer): string {
   const { instance, runId, startedAt, flows, balanced, gap, reasons, late, oldest, nodes } = ledger;
   const rows = [...flows.map((flow) => ({ ...flow, name: flow.name === '' ? flow.id : flow.name }))];
   const deliveries = table([
