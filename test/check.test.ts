@@ -328,8 +328,10 @@ describe('sluice check', function () {
 function mutated(flow: unknown, { place, key, value }: { place: number; key: string; value: unknown }): unknown {
   const places: (() => void)[] = [];
   const walk = (holder: object): void => {
+    // A copy: put into itself, a value that is shared would have no end.
+    const own = structuredClone(value);
     const define = (name: string): void =>
-      void Object.defineProperty(holder, name, { value, enumerable: true, configurable: true, writable: true });
+      void Object.defineProperty(holder, name, { value: own, enumerable: true, configurable: true, writable: true });
     for (const [name, inner] of Object.entries(holder)) {
       places.push(() => define(name));
       if (typeof inner === 'object' && inner !== null) walk(inner as object);
