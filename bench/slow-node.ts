@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { counted, MeasuredInstance } from './instance.js';
 
-const COUNT = 50;
+const COUNT = 20;
 const HOLD_MS = 30_000;
 
 for (const protocol of ['5', '3.1.1'] as const) {
