@@ -71,9 +71,9 @@ const isLeftOut = (one: Case, missing: string | undefined): boolean => missing !
 
 /** All cases run at the same time, each on its own tab. A test tells what has become of its case. */
 describe('a delivery', () => {
-  let runtime: Runtime;
-  let peer: PeerServer;
-  let store: TestServer;
+  let runtime: Runtime | undefined;
+  let peer: PeerServer | undefined;
+  let store: TestServer | undefined;
   let missing: string | undefined;
   const runs = new Map<Case, Promise<Error | undefined>>();
   before(async function () {
@@ -97,9 +97,9 @@ describe('a delivery', () => {
     }
   });
   after(async () => {
-    await runtime.stop();
-    await store.stop();
-    await peer.stop();
+    await runtime?.stop();
+    await store?.stop();
+    await peer?.stop();
   });
 
   for (const one of CASES) {

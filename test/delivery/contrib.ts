@@ -13,6 +13,6 @@ export function installContrib(): string | undefined {
   const parameters = ['ci', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts'];
   const { status, stderr, error } = spawnSync('npm', parameters, { encoding: 'utf8' });
   if (status === 0) return undefined;
-  const reason = error?.message ?? stderr.trim().split('\n').slice(0, 2).join(' ');
+  const reason = error?.message ?? /^npm error (?!code).*$/m.exec(stderr)?.[0] ?? `npm ended with ${status}`;
   return `the packages of test/contrib/package.json could not be installed: ${reason}`;
 }

@@ -201,17 +201,15 @@ describe('a deploy', function () {
           checkall: 'true',
           outputs: 1,
         };
-        const other = node('other', 'junction', [['sink']]);
-        await runtime.deploy(flow(source('n'), node('n', 'switch', [['sink']], rules), other, sink()));
-        await send();
-        await runtime.until(() => runtime.arrivals.length >= 3);
-        await settle({ stored: 3 });
-        test++;
-        runtime.forget();
-        // The tab is another, but the node stays.
-        const changed = (): FlowNode[] => flow(source('n'), node('n', 'switch', [['other']], rules), other, sink());
-        await runtime.deploy(changed(), deployment);
-        await send();
+        const to = (id: string): FlowNode[] =>
+          flow(source('n'), node('n', 'switch', [[id]], rules), node('other', 'junction', [['sink']]), sink());
+        await runtime.deploy(to('sink'));
+        await runtime.send(own('source'), MESSAGES.slice(0, 1));
+        await runtime.until(() => runtime.arrivals.length >= 1);
+        await runtime.letGo();
+        await runtime.until(() => runtime.settled.length >= 1);
+        await runtime.deploy(to('other'), deployment);
+        await runtime.send(own('source'), MESSAGES.slice(1));
         await runtime.until(() => runtime.arrivals.length >= 3);
         await settle({ stored: 3 });
       });
