@@ -1,8 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import helper from 'node-red-node-test-helper';
 import type { Red, RedNode } from '../nodes/adapter/red.js';
 import type { Message } from '../nodes/lib/message.js';
@@ -13,12 +10,8 @@ export type FlowNode = Record<string, unknown> & { id: string; type: string };
 const require = createRequire(createRequire(import.meta.url).resolve('node-red'));
 const { hooks } = require('@node-red/util') as Pick<Red, 'hooks'>;
 
-/** The helper gives nodes neither hooks nor a user folder. */
-const userDir = mkdtempSync(join(tmpdir(), 'sluice-user-'));
-process.once('exit', () => rmSync(userDir, { recursive: true, force: true }));
-const complete = (red: Red): void => {
-  Object.assign(red, { hooks, settings: { userDir, ...red.settings } });
-};
+/** The helper gives nodes no hooks. */
+const complete = (red: Red): void => void Object.assign(red, { hooks });
 
 /** A node as a test sees it: Node-RED's own, with what the helper adds. */
 export interface TestNode extends RedNode {

@@ -107,7 +107,7 @@ export class Instance {
     this.name = name === '' ? hostname() : name;
     const log: Log = (_level, sentence, fields = {}) => red.log.warn(logLine(sentence, fields));
     const writer = `${this.name}.${this.runId.slice(0, 8)}`;
-    const lastResort = new LastResort(() => this.userDir ?? '.', writer, log);
+    const lastResort = new LastResort(() => this.userDir, writer, log);
     this.deliveries = new Deliveries({
       red,
       log,

@@ -3,39 +3,48 @@ import { LetterFolder } from '../dead-letter-queue/letter-folder.js';
 import { DeadLetterQueue } from '../dead-letter-queue/queue.js';
 import { Counters } from '../lib/counters.js';
 import { type DeadLetter, type DeadLetterDraft, DeadLetters, type LetterFilter } from '../lib/dead-letter.js';
+import { UnavailableError } from '../lib/errors.js';
 import type { Log } from './define-node.js';
 
 const LIMITS = { maxQueue: 10_000, maxQueueBytes: 64 * 1024 * 1024 };
 
 /** Where the dead letters go of a flow that names no place for them: a folder in the user folder. */
 export class LastResort extends DeadLetters {
-  readonly #userDir: () => string;
+  readonly #userDir: () => string | undefined;
   readonly #writer: string;
   readonly #log: Log;
   #queue: { readonly userDir: string; readonly letters: DeadLetterQueue } | undefined;
 
   /** @param writer - names this process among all that use the folder */
-  constructor(userDir: () => string, writer: string, log: Log) {
+  constructor(userDir: () => string | undefined, writer: string, log: Log) {
     super();
     this.#userDir = userDir;
     this.#writer = writer;
     this.#log = log;
   }
 
-  keep(letter: DeadLetterDraft): Promise<void> {
-    return this.#letters.keep(letter);
+  async keep(letter: DeadLetterDraft): Promise<void> {
+    const letters = this.#letters();
+    if (letters === undefined) {
+      throw new UnavailableError('expected a user folder for dead letters, got a runtime without', {
+        code: 'no-folder',
+      });
+    }
+    await letters.keep(letter);
   }
 
-  find(filter: LetterFilter, count: number): Promise<DeadLetter[]> {
-    return this.#letters.find(filter, count);
+  async find(filter: LetterFilter, count: number): Promise<DeadLetter[]> {
+    return (await this.#letters()?.find(filter, count)) ?? [];
   }
 
-  markReplayed(ids: readonly string[]): Promise<void> {
-    return this.#letters.markReplayed(ids);
+  async markReplayed(ids: readonly string[]): Promise<void> {
+    await this.#letters()?.markReplayed(ids);
   }
 
-  get #letters(): DeadLetterQueue {
+  /** None in a runtime without a user folder, as a test's may be. */
+  #letters(): DeadLetterQueue | undefined {
     const userDir = this.#userDir();
+    if (userDir === undefined) return undefined;
     if (this.#queue?.userDir !== userDir) this.#queue = { userDir, letters: this.#lettersIn(userDir) };
     return this.#queue.letters;
   }
