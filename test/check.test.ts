@@ -70,6 +70,12 @@ describe('sluice check', function () {
 
   describe('at deploy', () => {
     const red = useNodeRed();
+    const folder = temporaryFolder();
+    before(() => red.settings({ userDir: folder.path })); // which the s3-sink asks for first
+    after(() => {
+      red.settings({});
+      folder.remove();
+    });
 
     for (const [type, { flow, said }] of Object.entries(WRONG_SETTINGS)) {
       it(`the same is said of ${type}`, async () => {
