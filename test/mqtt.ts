@@ -1,9 +1,9 @@
 /** Flows with our MQTT nodes in Node-RED, and other MQTT clients beside them. */
 import { EventEmitter, once } from 'node:events';
-import { createRequire } from 'node:module';
 import { connectAsync, type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
 import helper from 'node-red-node-test-helper';
 import { Instance, type RunningNode } from '../nodes/adapter/instance.js';
+import { plugin } from '../nodes/adapter/endpoints.js';
 import type { Red } from '../nodes/adapter/red.js';
 import type { StatusLevel } from '../nodes/adapter/status.js';
 import deviceSimulator from '../nodes/device-simulator/device-simulator.js';
@@ -15,9 +15,6 @@ import { useNodeRed, type FlowNode } from './node-red.js';
 
 export type Entry = (red: Red) => void;
 type Settings = Record<string, unknown>;
-
-/** As Node-RED loads plugins: by `require`. */
-const plugin = createRequire(import.meta.url)('../nodes/adapter/plugin.js') as Entry;
 
 const ON_A_TAB = { z: 'tab', x: 1, y: 1, configVersion: 1 };
 

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { deserialize } from 'node:v8';
 import { MongoClient } from 'mongodb';
-import type { Red } from '../../nodes/adapter/red.js';
+import { plugin } from '../../nodes/adapter/endpoints.js';
 import deadLetter from '../../nodes/dead-letter/dead-letter.js';
 import deadLetterQueue from '../../nodes/dead-letter-queue/dead-letter-queue.js';
 import type { Config } from '../../nodes/dead-letter-queue/config.js';
@@ -21,8 +20,6 @@ import { useNodeRed, type FlowNode } from '../node-red.js';
 import { mongoServers, startEmbeddedStore } from '../servers/mongo.js';
 import { describeWithServer } from '../servers/server.js';
 import { temporaryFolder } from '../sluice.js';
-
-const plugin = createRequire(import.meta.url)('../../nodes/adapter/plugin.js') as (red: Red) => void;
 const entries = [plugin, mongoConnection, deadLetterQueue, deadLetter, messageSchema, schemaFilter];
 
 const onTab = { z: 'tab', x: 1, y: 1, configVersion: 1 };
