@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { messageOf } from '@sluice/node-red/simulator';
 
 const run = promisify(execFile);
+const MOST_ATTEMPTS = 50;
 
 /** A file system of its own, in memory, for a folder that is to be full for a while. */
 export class SmallDisk {
@@ -29,8 +30,15 @@ export class SmallDisk {
 
   /** No room from now on, for anything. */
   async fill(): Promise<void> {
-    const { bsize, blocks, bfree } = await statfs(this.#folder);
-    await this.#resize((blocks - bfree) * bsize);
+    for (let attempt = 1; ; attempt++) {
+      const { bsize, blocks, bfree } = await statfs(this.#folder);
+      try {
+        await this.#resize((blocks - bfree) * bsize);
+        return;
+      } catch (error) {
+        if (attempt === MOST_ATTEMPTS) throw error; // more was written since it was measured
+      }
+    }
   }
 
   async free(): Promise<void> {
