@@ -9,12 +9,22 @@ export interface SluiceErrorOptions {
   readonly cause?: unknown;
 }
 
+/** The name of its class. A palette may be there twice in one process (beside Node-RED, and in the user folder). */
+const KIND = Symbol.for('sluice.error');
+
 abstract class SluiceError extends Error {
   readonly code: string;
+
+  /** By name, so that an error of another copy of this module is told what it is. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    const kind = (value as { [KIND]?: string } | null | undefined)?.[KIND];
+    return kind !== undefined && (this.name === kind || this.name === SluiceError.name);
+  }
 
   constructor(message: string, options: SluiceErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
+    Object.defineProperty(this, KIND, { value: new.target.name });
     this.code = options.code;
   }
 }
