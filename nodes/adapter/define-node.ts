@@ -238,8 +238,9 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
           rejectedOutput: typeof rejectedOutput === 'function' ? rejectedOutput(config) : rejectedOutput,
           deadLetters: letters,
         });
+        const flow = { id: textOf(lookup('NR_FLOW_ID')), name: textOf(lookup('NR_FLOW_NAME')) };
         deliveries.configure(node.id, {
-          flow: { id: textOf(lookup('NR_FLOW_ID')), name: textOf(lookup('NR_FLOW_NAME')) },
+          flow,
           letters,
           limitMs: timeLimit === undefined ? undefined : timeLimit * 1_000,
         });
@@ -247,7 +248,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
           id: node.id,
           type,
           name,
-          flow: { id: textOf(lookup('NR_FLOW_ID')), name: textOf(lookup('NR_FLOW_NAME')) },
+          flow,
           config,
           credentials: secrets.resolve(node.credentials ?? {}, lookup),
           instance: instance.name,
@@ -281,19 +282,18 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
         new Promise((resolve) => {
           const branches = branchesOf(message);
           refusals.giveUp(message, error, sendOwn, ({ buried, failure }) => {
+            const report = (): void => node.error(failure ?? error, message);
             if (failure === undefined) {
               branches?.close(type, buried === undefined ? undefined : 'dead-lettered', buried);
-            } else if (deliveries.tracking.reporting(node.id, () => node.error(failure, message))) {
-              branches?.close(type);
-            } else if (branches === undefined) {
+            } else if (branches !== undefined) {
+              deliveries.fail(sender, branches, message, failure, report);
+            } else if (!deliveries.tracking.reporting(node.id, report)) {
               // What has left a spool belongs to nothing any more.
               void deliveries.bury(node.id, { message, error: failure, origin: origin() }).then((outcome) => {
                 counters.add(outcome, 1, error.code);
                 resolve(outcome);
               });
               return;
-            } else {
-              branches.fail({ message, error: failure, origin: origin() });
             }
             resolve('dead-lettered');
           });

@@ -168,6 +168,16 @@ export class Deliveries {
     this.ledger(source).restore(number, records);
   }
 
+  /**
+   * A message has failed in a node. Where a Catch node takes the error, its branch goes on there.
+   *
+   * @param report - tells Node-RED of the error
+   */
+  fail({ node, type, origin }: Sender, branches: Branches, message: Message, error: Error, report: () => void): void {
+    if (this.tracking.reporting(node.id, report)) branches.close(type);
+    else branches.fail({ message, error, origin: origin() });
+  }
+
   /** Sends a message as a delivery of its own, which nobody waits for the answer of. */
   sendOwn(sender: Sender, message: Message, slots: Slots): void {
     const delivery = this.ledger(sender.node.id).begin(performance.now(), () => undefined);

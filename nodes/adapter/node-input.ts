@@ -146,15 +146,11 @@ export class NodeInput {
   }
 
   #fail(job: Job, error: Error): void {
-    const { deliveries, node, origin, type } = this.#ports;
+    const { branches, message } = job;
+    const report = (): void => this.#report(job, error);
     this.#leave(job);
-    if (job.branches === undefined) {
-      this.#report(job, error);
-      return;
-    }
-    const caught = deliveries.tracking.reporting(node.id, () => this.#report(job, error));
-    if (caught) job.branches.close(type);
-    else job.branches.fail({ message: job.message, error, origin: origin() });
+    if (branches === undefined) report();
+    else this.#ports.deliveries.fail(this.#ports, branches, message, error, report);
   }
 
   #leave(job: Job): void {

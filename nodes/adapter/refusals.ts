@@ -2,6 +2,7 @@ import type { Counters } from '../lib/counters.js';
 import { deadLetter, type DeadLetters, type Origin, reasonOf } from '../lib/dead-letter.js';
 import { messageOf, reasonCode, RejectedError, UnavailableError } from '../lib/errors.js';
 import type { Message, Rejection } from '../lib/message.js';
+import { copyMessage } from './copy-message.js';
 import type { Log, Send } from './define-node.js';
 import type { Red, RedNode } from './red.js';
 
@@ -72,17 +73,11 @@ export class Refusals {
     const { rejectedOutput } = this.#places;
     if (rejectedOutput === undefined || (node.wires[rejectedOutput]?.length ?? 0) === 0) return false;
     // A copy: the message may be on its way by other outputs, and Node-RED copies within one send only.
-    send({ ...this.#copyOf(message), rejection: rejectionOf(error, this.#ports.origin().node) }, rejectedOutput);
+    send(
+      { ...copyMessage(this.#ports.red, message), rejection: rejectionOf(error, this.#ports.origin().node) },
+      rejectedOutput,
+    );
     return true;
-  }
-
-  #copyOf(message: Message): Message {
-    try {
-      return this.#ports.red.util.cloneMessage(message);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      return message; // too deep for the stack, so for whoever else would copy it
-    }
   }
 
   async #bury(deadLetters: DeadLetters, message: Message, cause: Error): Promise<void> {

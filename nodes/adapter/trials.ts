@@ -3,6 +3,7 @@ import type { Branches, Failure, NextTurn } from '../lib/delivery/branches.js';
 import { carry } from '../lib/delivery/carried.js';
 import { messageOf, NodeError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
+import { copyMessage } from './copy-message.js';
 import { type Handover, Handovers } from './handovers.js';
 import { OpenTrials } from './open-trials.js';
 import type { Red, RedNode, SendEvent } from './red.js';
@@ -116,7 +117,11 @@ export class Trials {
   /** An attempt at a branch, which is open already. */
   #attempt(parent: Branches, message: Message, destination: string, number: number): Trial {
     // Nodes change the message that they are given: another attempt needs it as it came.
-    const entry = { message: this.#copyOf(message), attempt: { destination, number }, at: performance.now() };
+    const entry = {
+      message: copyMessage(this.#ports.red, message),
+      attempt: { destination, number },
+      at: performance.now(),
+    };
     const trial = this.#begin([parent], entry);
     carry(message, trial);
     return trial;
@@ -200,20 +205,11 @@ export class Trials {
       });
       return;
     }
-    const message = this.#copyOf(entry.message);
+    const message = copyMessage(this.#ports.red, entry.message);
     message._msgid = red.util.generateId();
     const trial = this.#attempt(parents[0], message, destination, number + counted);
     this.issue(trial, message, node);
     node.receive(message);
-  }
-
-  #copyOf(message: Message): Message {
-    try {
-      return this.#ports.red.util.cloneMessage(message);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      return message; // too deep for the stack, so for whoever else would copy it
-    }
   }
 
   /** Some nodes never say that they have done: nothing may wait for them without end. */

@@ -2,7 +2,8 @@ import { accessSync, constants, existsSync, mkdirSync, writeFileSync } from 'nod
 import { userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { UserError } from '../launcher/user-error.js';
-import { accepts, freePort, Program, type ProgramOptions } from './program.js';
+import { freePort } from './free-port.js';
+import { accepts, Program, type ProgramOptions } from './program.js';
 import type { Address } from './tcp-proxy.js';
 
 /** A broker that the run may do things to. */

@@ -40,7 +40,7 @@ async function run(options: InstanceOptions): Promise<void> {
   const instance = Instance.running(RED.runtime.events);
   const metrics = metricsOf(instance);
   httpAdmin.get('/sluice/metrics', RED.auth.needsPermission('sluice.read'), (_request, response, next) => {
-    metrics.metrics().then((text) => response.type(metrics.contentType).send(text), next);
+    metrics.text().then((text) => response.type(metrics.contentType).send(text), next);
   });
   // A broker that is away does not keep the editor from opening.
   await Promise.race([instance.ready(), delay(INGESTS_READY_MS, undefined, { ref: false })]);

@@ -10,13 +10,22 @@ const ENDED = {
   abandoned: 'abandoned',
 } as const;
 
+export interface Metrics {
+  readonly contentType: string;
+  /** As things are now. */
+  text(): Promise<string>;
+}
+
 const FLOW = ['flow', 'flow_name'] as const;
 
 /**
  * What an instance counts, for Prometheus (text format 0.0.4). Names and labels are listed in docs/metrics.md. Counters run
  * from the start of the process.
  */
-export function metricsOf(instance: Instance): Registry {
+export function metricsOf(instance: Instance): Metrics {
+  // Taken once for an answer, so that what it says adds up.
+  let ledger = instance.ledger();
+  let totals = instance.totals();
   const registry = new Registry();
   registry.setDefaultLabels({ instance_name: instance.name });
   collectDefaultMetrics({ register: registry });
@@ -36,7 +45,7 @@ export function metricsOf(instance: Instance): Registry {
       registers,
       collect() {
         this.reset();
-        for (const account of instance.ledger().flows) this.inc(labelsOf(account), account[field]);
+        for (const account of ledger.flows) this.inc(labelsOf(account), account[field]);
       },
     });
   }
@@ -56,7 +65,7 @@ export function metricsOf(instance: Instance): Registry {
       registers,
       collect() {
         this.reset();
-        for (const account of instance.ledger().flows) this.set(labelsOf(account), account[field]);
+        for (const account of ledger.flows) this.set(labelsOf(account), account[field]);
       },
     });
   }
@@ -67,7 +76,7 @@ export function metricsOf(instance: Instance): Registry {
     registers,
     collect() {
       this.reset();
-      for (const account of instance.ledger().flows) {
+      for (const account of ledger.flows) {
         for (const [field, outcome] of Object.entries(ENDED)) {
           this.inc({ ...labelsOf(account), outcome }, account[field as keyof typeof ENDED]);
         }
@@ -81,7 +90,7 @@ export function metricsOf(instance: Instance): Registry {
     registers,
     collect() {
       this.reset();
-      for (const account of instance.ledger().flows) {
+      for (const account of ledger.flows) {
         for (const [text, count] of Object.entries(account.reasons)) {
           const [outcome, reason] = nameAndReason(text);
           this.inc({ ...labelsOf(account), outcome, reason }, count);
@@ -96,7 +105,7 @@ export function metricsOf(instance: Instance): Registry {
     registers,
     collect() {
       this.reset();
-      for (const account of instance.ledger().flows) {
+      for (const account of ledger.flows) {
         for (const [type, count] of Object.entries(account.late)) {
           this.inc({ ...labelsOf(account), node_type: type }, count);
         }
@@ -110,7 +119,7 @@ export function metricsOf(instance: Instance): Registry {
     registers,
     collect() {
       this.reset();
-      for (const { source, holder, seconds } of instance.ledger().oldest) this.set({ source, holder }, seconds);
+      for (const { source, holder, seconds } of ledger.oldest) this.set({ source, holder }, seconds);
     },
   });
 
@@ -122,7 +131,7 @@ export function metricsOf(instance: Instance): Registry {
     registers,
     collect() {
       this.reset();
-      for (const { id, type, name, counters } of instance.totals()) {
+      for (const { id, type, name, counters } of totals) {
         // A count with reasons is exported by them only: so that a sum over them is the whole.
         for (const [text, count] of Object.entries(counters)) {
           const [event, reason] = nameAndReason(text);
@@ -139,12 +148,19 @@ export function metricsOf(instance: Instance): Registry {
     registers,
     collect() {
       this.reset();
-      for (const { id, type, name, open } of instance.totals()) {
+      for (const { id, type, name, open } of totals) {
         this.set({ node: id, node_type: type, node_name: name }, open);
       }
     },
   });
-  return registry;
+  return {
+    contentType: registry.contentType,
+    text: () => {
+      ledger = instance.ledger();
+      totals = instance.totals();
+      return registry.metrics();
+    },
+  };
 }
 
 function labelsOf({ id, name }: { readonly id: string; readonly name: string }): Record<(typeof FLOW)[number], string> {

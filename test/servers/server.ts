@@ -5,11 +5,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Mocha from 'mocha';
+
+export { freePort } from '../../runtime/chaos/free-port.js';
 
 /** Thrown when a real server cannot be had on this machine. The message says what is missing and how to provide it. */
 export class ServerMissing extends Error {
@@ -28,16 +30,6 @@ const READY_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 5_000;
 /** A build from nothing takes 90 s on two idle cores. */
 const BUILD_WITHIN_MS = 900_000;
-
-/** A port that was free a moment ago: for programs that cannot be told to take any port and say which. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** The first program of that name on the PATH. */
 export async function findOnPath(program: string): Promise<string | undefined> {
