@@ -1,0 +1,36 @@
+/**
+ * Where a fleet speaks, on its broker. All of it is signed (FleetKeys.sign). A fleet's name has no `/`, `+` or `#` in it.
+ *
+ * - `sluice/<fleet>/flow/manifest` (retained): the revision that workers should run, and the hashes of its chunks
+ * - `sluice/<fleet>/flow/chunks/<revision>/<number>` (retained)
+ * - `sluice/<fleet>/instances/<slot>` (retained): what an instance says of itself, every second
+ * - `sluice/<fleet>/join` and `sluice/<fleet>/join/<nonce>`: who asks for a slot, and the answer
+ */
+export class FleetTopics {
+  readonly #root: string;
+
+  constructor(fleet: string) {
+    this.#root = `sluice/${fleet}`;
+  }
+
+  get manifest(): string {
+    return `${this.#root}/flow/manifest`;
+  }
+
+  chunk(revision: number, number: number): string {
+    return `${this.#root}/flow/chunks/${revision}/${number}`;
+  }
+
+  /** @param slot - `'+'`: of every instance */
+  instance(slot: number | '+'): string {
+    return `${this.#root}/instances/${slot}`;
+  }
+
+  get join(): string {
+    return `${this.#root}/join`;
+  }
+
+  joined(nonce: string): string {
+    return `${this.join}/${nonce}`;
+  }
+}
