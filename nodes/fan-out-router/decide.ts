@@ -1,13 +1,19 @@
 import { messageOf, RejectedError } from '../lib/errors.js';
 import type { JsonataEngine } from '../lib/jsonata.js';
 import type { Message } from '../lib/message.js';
+import { TopicTree } from '../lib/topic-tree.js';
 import type { Rule } from './config.js';
 import { compileRule, type Predicate } from './rule.js';
 
 export interface CompiledRule {
   readonly name: string;
+  /** Among the rules, from 0. */
+  readonly place: number;
   readonly enabled: boolean;
-  readonly matches: Predicate;
+  /** A topic filter; undefined for every message, with a topic or without. */
+  readonly topic: string | undefined;
+  /** What it asks beside that. */
+  readonly holds: Predicate;
 }
 
 /** Whether a rule matches a message, or why that cannot be said. */
@@ -15,11 +21,34 @@ export type Verdict = boolean | RejectedError;
 
 /** @throws ConfigError with the path */
 export function compileRules(rules: readonly Rule[], jsonata: JsonataEngine): CompiledRule[] {
-  return rules.map((rule, index) => ({
-    name: rule.name,
-    enabled: rule.enabled,
-    matches: compileRuleAt(rules, index, jsonata),
+  return rules.map(({ name, enabled, topic }, place) => ({
+    name,
+    place,
+    enabled,
+    topic,
+    holds: compileRuleAt(rules, place, jsonata),
   }));
+}
+
+/** Finds the rules that the topic of a message is for, however many there are for others. */
+export class RulesByTopic {
+  readonly #rules: readonly CompiledRule[];
+  readonly #always: readonly CompiledRule[];
+  readonly #byTopic = new TopicTree<CompiledRule>();
+
+  constructor(rules: readonly CompiledRule[]) {
+    this.#rules = rules;
+    this.#always = rules.filter(({ topic }) => topic === undefined);
+    for (const rule of rules) if (rule.topic !== undefined) this.#byTopic.add(rule.topic, rule);
+  }
+
+  /** In their order. */
+  for({ topic }: Message): readonly CompiledRule[] {
+    if (this.#always.length === this.#rules.length || typeof topic !== 'string') return this.#always;
+    const found = this.#byTopic.matching(topic);
+    if (this.#always.length > 0) found.push(...this.#always);
+    return found.length > 1 ? found.sort((one, other) => one.place - other.place) : found;
+  }
 }
 
 /** @throws ConfigError with the path */
@@ -44,19 +73,19 @@ export class Decision {
 }
 
 /**
- * Asks the rules in their order: at once, as far as they answer at once. A rule that is off is asked only about a
+ * Asks rules whose topic fits in their order: at once, as far as they answer at once. A rule that is off is asked only about a
  * message that no other has taken: to say that it is the reason.
  */
 export function decide(rules: readonly CompiledRule[], first: boolean, message: Message): Decision | Promise<Decision> {
   const decision = new Decision();
-  const on = ask(rules, message, true, (rule, index, verdict) => {
+  const on = ask(rules, message, true, (rule, verdict) => {
     if (verdict instanceof RejectedError) decision.failed.push({ rule: rule.name, error: verdict });
-    else if (verdict) decision.taken.push(index);
+    else if (verdict) decision.taken.push(rule.place);
     return first && verdict === true;
   });
   const off = (): Decision | Promise<Decision> => {
     if (!decision.isUnmatched) return decision;
-    const asked = ask(rules, message, false, ({ name }, _index, verdict) => {
+    const asked = ask(rules, message, false, ({ name }, verdict) => {
       if (verdict === true) decision.switchedOff = name;
       return verdict === true;
     });
@@ -70,7 +99,7 @@ function ask(
   rules: readonly CompiledRule[],
   message: Message,
   enabled: boolean,
-  note: (rule: CompiledRule, index: number, verdict: Verdict) => boolean,
+  note: (rule: CompiledRule, verdict: Verdict) => boolean,
   from = 0,
 ): Promise<void> | undefined {
   for (let index = from; index < rules.length; index++) {
@@ -78,19 +107,17 @@ function ask(
     if (rule === undefined || rule.enabled !== enabled) continue;
     const verdict = verdictOf(rule, message);
     if (verdict instanceof Promise) {
-      return verdict.then((answer) =>
-        note(rule, index, answer) ? undefined : ask(rules, message, enabled, note, index + 1),
-      );
+      return verdict.then((answer) => (note(rule, answer) ? undefined : ask(rules, message, enabled, note, index + 1)));
     }
-    if (note(rule, index, verdict)) return undefined;
+    if (note(rule, verdict)) return undefined;
   }
   return undefined;
 }
 
-/** What a rule says of a message; it does not throw. */
-export function verdictOf({ name, matches }: CompiledRule, message: Message): Verdict | Promise<Verdict> {
+/** What a rule says of a message with a topic that fits; it does not throw. */
+export function verdictOf({ name, holds }: CompiledRule, message: Message): Verdict | Promise<Verdict> {
   try {
-    const answer = matches(message);
+    const answer = holds(message);
     return answer instanceof Promise ? answer.catch((error: unknown) => ruleError(name, error)) : answer;
   } catch (error) {
     return ruleError(name, error);

@@ -3,7 +3,7 @@ import { pageJsonata } from '../editor/browser/page-jsonata.js';
 import { messageOf } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import type { Rule } from './config.js';
-import { compileRules, verdictOf } from './decide.js';
+import { compileRules, RulesByTopic, verdictOf } from './decide.js';
 
 /** Typing goes on for a while before anybody looks. */
 const PAUSE_MS = 150;
@@ -65,7 +65,8 @@ async function lineFor(rule: Rule, message: Message, tooLate: boolean): Promise<
   if (JSON.stringify(rule).includes('${')) return { look: 'off', text: `${name}: known when its variables are` };
   try {
     const [compiled] = compileRules([rule], pageJsonata);
-    const verdict = compiled === undefined ? false : await verdictOf(compiled, message);
+    const asked = compiled === undefined ? [] : new RulesByTopic([compiled]).for(message);
+    const verdict = asked[0] === undefined ? false : await verdictOf(asked[0], message);
     if (typeof verdict !== 'boolean') return { look: 'problem', text: `→ error: ${verdict.message}` };
     if (!verdict) return { look: 'no', text: `${name}: does not match` };
     if (!rule.enabled) return { look: 'off', text: `${name}: matches, but is off` };

@@ -2,7 +2,7 @@ import type { Behaviour, CheckPorts, NodeContext, Send } from '../adapter/define
 import { ConfigError, UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import type { Config } from './config.js';
-import { compileRuleAt, compileRules, decide, type CompiledRule, type Decision } from './decide.js';
+import { compileRuleAt, compileRules, decide, RulesByTopic, type CompiledRule, type Decision } from './decide.js';
 
 /** Messages that wait for a JSONata rule to say what becomes of one before them. */
 const MOST_WAITING = 1_000;
@@ -21,14 +21,26 @@ export function errorOutput({ rules }: Pick<Config, 'rules'>): number {
 export class FanOutRouter implements Behaviour {
   readonly #context: NodeContext<Config, unknown>;
   readonly #rules: readonly CompiledRule[];
+  readonly #byTopic: RulesByTopic;
   /** Settles, never rejects, when the last message that came has gone. */
   #last: Promise<void> = Promise.resolve();
   #waiting = 0;
+  /** Made once: it is given for every message. */
+  readonly #counts = (): string => {
+    const { counters, config } = this.#context;
+    const counts = counters.snapshot();
+    return config.rules
+      .map(({ name, enabled }) =>
+        enabled ? `${name} ${(counts[`matched{${name}}`] ?? 0).toLocaleString('en')}` : `${name} off`,
+      )
+      .join(', ');
+  };
 
   constructor(context: NodeContext<Config, unknown>) {
     this.#context = context;
     for (const index of context.config.rules.keys()) refuseSameName(context.config, index);
     this.#rules = compileRules(context.config.rules, context.jsonata);
+    this.#byTopic = new RulesByTopic(this.#rules);
     this.#showStatus();
   }
 
@@ -40,7 +52,7 @@ export class FanOutRouter implements Behaviour {
   }
 
   #decide(message: Message): Decision | Promise<Decision> {
-    return decide(this.#rules, this.#context.config.mode === 'first', message);
+    return decide(this.#byTopic.for(message), this.#context.config.mode === 'first', message);
   }
 
   /** No message overtakes one that came before it. */
@@ -88,15 +100,7 @@ export class FanOutRouter implements Behaviour {
   }
 
   #showStatus(): void {
-    const { counters, config, status } = this.#context;
-    status('ok', () => {
-      const counts = counters.snapshot();
-      return config.rules
-        .map(({ name, enabled }) =>
-          enabled ? `${name} ${(counts[`matched{${name}}`] ?? 0).toLocaleString('en')}` : `${name} off`,
-        )
-        .join(', ');
-    });
+    this.#context.status('ok', this.#counts);
   }
 }
 

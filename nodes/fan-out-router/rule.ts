@@ -4,7 +4,6 @@ import type { Message } from '../lib/message.js';
 import { compilePattern, type Pattern } from '../lib/pattern.js';
 import { templateScope } from '../lib/scope.js';
 import { compilePath } from '../lib/template.js';
-import { compileTopicFilter } from '../lib/topic.js';
 import type { Condition as ConditionRow, Rule } from './config.js';
 
 /**
@@ -16,14 +15,13 @@ export type Predicate = (message: Message) => boolean | Promise<boolean>;
 type Condition = (message: Message) => boolean;
 
 /**
+ * What a rule asks of a message beside its topic.
+ *
  * @throws ConfigError with the path: `condition` for a value that the comparison cannot take, `jsonata` for an
  *   expression that is none
  */
 export function compileRule(rule: Rule, path: string, jsonata: JsonataEngine): Predicate {
-  const holds = rule.match === 'jsonata' ? expression(rule, path, jsonata) : conditions(rule, rule.match, path);
-  if (rule.topic === undefined) return holds;
-  const matches = compileTopicFilter(rule.topic);
-  return (message) => typeof message.topic === 'string' && matches(message.topic) && holds(message);
+  return rule.match === 'jsonata' ? expression(rule, path, jsonata) : conditions(rule, rule.match, path);
 }
 
 function expression({ expression: text = '' }: Rule, path: string, jsonata: JsonataEngine): Predicate {

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { TopicTree } from '../../nodes/lib/topic-tree.js';
 import { shareNameProblem, topicFilterProblem, topicMatches, topicNameProblem } from '../../nodes/lib/topic.js';
+
+const level = fc.constantFrom('', 'a', 'b', '$c', 'ab');
+const topics = fc.array(level, { minLength: 1, maxLength: 4 }).map((levels) => levels.join('/'));
+const filters = fc
+  .tuple(fc.array(fc.oneof(level, fc.constant('+')), { minLength: 1, maxLength: 4 }), fc.boolean())
+  .map(([levels, open]) => [...levels, ...(open ? ['#'] : [])].join('/'));
 
 describe('topic filters', () => {
   // The cases of MQTT 5.0 section 4.7, and their opposites.
@@ -30,15 +37,24 @@ describe('topic filters', () => {
   }
 
   it('agree with a matcher written another way, on any levels', () => {
-    const level = fc.constantFrom('', 'a', 'b', '$c', 'ab');
-    const topics = fc.array(level, { minLength: 1, maxLength: 4 }).map((levels) => levels.join('/'));
-    const filters = fc
-      .tuple(fc.array(fc.oneof(level, fc.constant('+')), { minLength: 1, maxLength: 4 }), fc.boolean())
-      .map(([levels, open]) => [...levels, ...(open ? ['#'] : [])].join('/'));
     fc.assert(
       fc.property(filters, topics, (filter, topic) => {
         fc.pre(filter !== '' && topic !== '');
         assert.equal(topicMatches(filter, topic), matchesByRegex(filter, topic));
+      }),
+    );
+  });
+
+  it('are found in a tree as they are one by one', () => {
+    fc.assert(
+      fc.property(fc.array(filters, { maxLength: 30 }), topics, (all, topic) => {
+        const tree = new TopicTree<number>();
+        for (const [place, filter] of all.entries()) tree.add(filter, place);
+        const one = [...all.keys()].filter((place) => topicMatches(all[place] ?? '', topic));
+        assert.deepEqual(
+          tree.matching(topic).sort((a, b) => a - b),
+          one,
+        );
       }),
     );
   });
