@@ -68,6 +68,10 @@ export class Backlog {
   /** Records that were stored without being read, and are about to be removed. */
   #settled: Gone[] = [];
   #settling = Promise.resolve();
+  /** What follows the page that is being written; undefined where it is not read, or does not hold any more. */
+  #ahead: Promise<readonly SpoolRecord[]> | undefined;
+  /** Ends when what was written last has left the disk. */
+  #removing = Promise.resolve();
 
   /** @returns undefined where Node-RED has no user folder, as in some tests */
   static of(context: BacklogContext, ports: BacklogPorts): Backlog | undefined {
@@ -149,6 +153,7 @@ export class Backlog {
 
   /** A record has been stored by other means; those of one turn of the event loop are removed together. */
   settle(record: Gone): void {
+    this.#ahead = undefined; // it may be in there
     if (this.#settled.push(record) > 1) return;
     this.#settling = Promise.resolve().then(async () => {
       const records = this.#settled.splice(0);
@@ -181,7 +186,7 @@ export class Backlog {
   async #drain(spool: Spool): Promise<void> {
     for (let attempt = 0; ;) {
       await this.#settling;
-      if (this.#spool.stopping.aborted) return;
+      if (this.#spool.stopping.aborted) break;
       if (spool.counts.records === 0) {
         this.#appended = Promise.withResolvers<void>();
         await this.#appended.promise;
@@ -194,22 +199,46 @@ export class Backlog {
       if (all) attempt = 0;
       else await atMost(backoffDelay(attempt++, RETRY), this.#serverBack.promise);
     }
+    await this.#removing;
   }
 
-  /** @returns whether there is no reason to wait before the next */
+  /**
+   * Writes one page. While it is being written the next is read, and the one before is removed: the disk and the server work
+   * at the same time.
+   *
+   * @returns whether there is no reason to wait before the next
+   */
   async #drainPage(spool: Spool): Promise<boolean> {
+    const { page: limits } = this.#ports;
     try {
-      const page = await spool.read(0, this.#ports.page);
+      const page = await (this.#ahead ?? this.#first(spool));
+      this.#ahead = undefined;
+      const isLast = page.length < limits.records;
+      if (isLast) await this.#removing;
       if (page.length === spool.counts.records && this.#appending === 0) {
         this.#caughtUp = Promise.withResolvers<void>();
       }
+      const { seq } = page.at(-1) ?? {};
+      if (seq !== undefined && !isLast) {
+        this.#ahead = spool.read(seq, limits);
+        this.#ahead.catch(() => undefined); // who waits for it hears of it
+      }
       const all = await this.#writeOnce(spool, page);
+      if (!all) this.#ahead = undefined;
+      // Else who came meanwhile would find it on the disk, and go behind it.
+      if (isLast) await this.#removing;
       this.#spool.works();
       return all;
     } catch (error) {
+      this.#ahead = undefined;
       this.#spool.report(error);
       return false;
     }
+  }
+
+  async #first(spool: Spool): Promise<readonly SpoolRecord[]> {
+    await this.#removing;
+    return spool.read(0, this.#ports.page);
   }
 
   /** @returns whether none is to be tried again */
@@ -217,19 +246,24 @@ export class Backlog {
     const failures = await this.#ports.write(records);
     const done = new Map<SpoolRecord, LateOutcome>();
     for (const [index, record] of records.entries()) {
-      const outcome = await this.#outcomeOf(record, failures.get(index));
+      const failure = failures.get(index);
+      const outcome = failure === undefined ? 'stored' : await this.#outcomeOf(record, failure);
       if (outcome !== undefined) done.set(record, outcome);
     }
+    await this.#removing;
+    this.#removing = this.#remove(spool, done);
+    return done.size === records.length;
+  }
+
+  async #remove(spool: Spool, done: ReadonlyMap<SpoolRecord, LateOutcome>): Promise<void> {
     await this.#spool.persist(() => spool.remove([...done.keys()].map(({ seq }) => seq)));
     for (const [{ delivery }, outcome] of done) {
       if (outcome === 'stored') this.#context.counters.add('drained');
       if (delivery !== undefined) this.#context.drained(delivery, outcome);
     }
-    return done.size === records.length;
   }
 
-  async #outcomeOf(record: SpoolRecord, failure: NotStored | undefined): Promise<LateOutcome | undefined> {
-    if (failure === undefined) return 'stored';
+  async #outcomeOf(record: SpoolRecord, failure: NotStored): Promise<LateOutcome | undefined> {
     if (failure instanceof UnavailableError) return undefined;
     if (failure === 'expired') {
       this.#context.counters.add('dropped', 1, 'expired');

@@ -66,6 +66,8 @@ export class SpoolFile {
   #readThrough = 0;
   /** Up to here all were dropped, or are of bundles that were taken. */
   #droppedThrough = 0;
+  /** What was begun last: it is not begun again for each of its records. */
+  #begun: number | undefined;
 
   /** @throws UnavailableError `spool-in-use`, `spool-disk`, `spool-disk-full`, `spool-version` */
   constructor(options: SpoolFileOptions, now: () => number, damaged: (damage: Damage) => void) {
@@ -154,6 +156,7 @@ export class SpoolFile {
       const removed = this.#sql?.prepare(sums).get(id);
       this.#sql?.prepare('DELETE FROM record WHERE bundle = ?').run(id);
       this.#sql?.prepare('DELETE FROM bundle WHERE id = ?').run(id);
+      this.#begun = undefined;
       this.#counts.records -= Number(removed?.['records']);
       this.#counts.bytes -= Number(removed?.['bytes']);
     });
@@ -176,6 +179,7 @@ export class SpoolFile {
   #open(): void {
     const sql = openDatabase(this.#options.file);
     this.#sql = sql;
+    this.#begun = undefined;
     this.#statements = {
       insert: sql.prepare(`INSERT INTO record (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
       see: sql.prepare('INSERT OR IGNORE INTO seen (identity) VALUES (?)'),
@@ -216,7 +220,10 @@ export class SpoolFile {
 
   /** @returns the bytes that it takes, where it is the first record of its bundle */
   #begin({ id, about }: Bundle): number {
-    return this.#statements.bundle.run(id, about).changes === 1 ? Buffer.byteLength(about) : 0;
+    if (id === this.#begun) return 0;
+    const isFirst = this.#statements.bundle.run(id, about).changes === 1;
+    this.#begun = id;
+    return isFirst ? Buffer.byteLength(about) : 0;
   }
 
   /** What leaves needs some room too, in the log: without, a full disk would stay full. */
@@ -266,6 +273,7 @@ export class SpoolFile {
       } catch (error) {
         this.#counts = counts;
         this.#droppedThrough = droppedThrough;
+        this.#begun = undefined;
         throw error;
       }
     });

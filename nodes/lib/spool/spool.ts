@@ -37,6 +37,7 @@ const BATCH = { maxCount: 500, maxBytes: 4 * 1024 * 1024, maxWaitMs: 50, maxInFl
 /** What waits for its fsync, in memory. */
 const QUEUE = { maxQueue: 100_000, maxQueueBytes: 64 * 1024 * 1024 };
 const DELIVERIES_PAGE = 10_000;
+const YOUNG_MB = 8;
 
 /**
  * A durable queue in one SQLite file, first in first out:
@@ -95,7 +96,9 @@ export class Spool {
     this.#options = options;
     // Tests run the sources as they are.
     const entry = import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js';
-    this.#worker = new Worker(new URL(entry, import.meta.url), { name: 'sluice spool' });
+    // Its garbage is short-lived: without a bound its young generation alone takes 48 MB.
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB };
+    this.#worker = new Worker(new URL(entry, import.meta.url), { name: 'sluice spool', resourceLimits });
     this.#worker.unref();
     this.#worker.on('message', (answer: Answer) => this.#onAnswer(answer));
     this.#worker.on('error', (error) => this.#end(messageOf(error)));
