@@ -6,6 +6,8 @@ import type { Message } from '../lib/message.js';
 
 /** Parts of one message arrive within a turn or two of the event loop; what came between them is far less. */
 const REMEMBERED = 10_000;
+/** A line that is not longer is kept as it is: to digest it costs more than anything else that is done with it. */
+const SHORT = 1_000;
 
 interface First {
   readonly attempt: string;
@@ -19,8 +21,9 @@ interface First {
  * delivery and differ; what is attempted again within a delivery is the same.
  */
 export class SecondDocuments {
-  /** By identity, the oldest first. */
-  readonly #first = new Map<string, First>();
+  /** By identity. When these are enough they become the earlier ones, in one go: to take out one for each that comes is slow. */
+  #first = new Map<string, First>();
+  #earlier = new Map<string, First>();
 
   /**
    * @param line - made of the message alone, without the time at which this node got it
@@ -31,8 +34,8 @@ export class SecondDocuments {
     // What nothing waits for is of the same message by Node-RED's own id, which copies keep.
     const attempt = tag === undefined ? message._msgid : `${tag.source}:${tag.number}`;
     if (attempt === undefined) return;
-    const digest = hash('sha256', line, 'base64');
-    const first = this.#first.get(identity);
+    const digest = line.length <= SHORT ? line : hash('sha256', line, 'base64');
+    const first = this.#first.get(identity) ?? this.#earlier.get(identity);
     if (first?.attempt === attempt && first.digest !== digest) {
       throw new RejectedError(
         `expected one record for each identity, got a second one with the identity ${JSON.stringify(identityOf(message))} ` +
@@ -40,12 +43,9 @@ export class SecondDocuments {
         { code: 'same-identity' },
       );
     }
-    this.#first.delete(identity);
     this.#first.set(identity, { attempt, digest });
-    if (this.#first.size <= REMEMBERED) return;
-    for (const oldest of this.#first.keys()) {
-      this.#first.delete(oldest);
-      return;
-    }
+    if (this.#first.size < REMEMBERED) return;
+    this.#earlier = this.#first;
+    this.#first = new Map();
   }
 }
