@@ -169,9 +169,14 @@ export class NodeInput {
   }
 }
 
+const FIRST: readonly number[] = [0];
+
 /** For Node-RED's `send`: one message for one output or several. */
 export function slotsOf(message: Message, outputs: readonly number[]): Slots {
   const slots: Slots = [];
-  for (const output of outputs.length === 0 ? [0] : outputs) slots[output] = message;
-  return Array.from(slots, (slot) => slot ?? null);
+  for (const output of outputs.length === 0 ? FIRST : outputs) {
+    while (slots.length < output) slots.push(null);
+    slots[output] = message;
+  }
+  return slots;
 }

@@ -53,6 +53,17 @@ export class OrderedIds {
   }
 }
 
+/** Ids for `_msgid`, of the form and the length of Node-RED's own, which are drawn digit by digit. */
+export class MessageIds {
+  readonly #prefix = randomBytes(4).toString('hex');
+  #count = 0;
+
+  next(): string {
+    this.#count = (this.#count + 1) % 2 ** 32;
+    return this.#prefix + this.#count.toString(16).padStart(8, '0');
+  }
+}
+
 /** A UUIDv5: the same for the same namespace and name (RFC 9562, section 5.5). */
 export function uuidv5(namespace: Buffer, name: string): string {
   return format(createHash('sha1').update(namespace).update(name).digest().subarray(0, 16), 5);

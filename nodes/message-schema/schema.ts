@@ -24,6 +24,7 @@ export interface Outcome {
   readonly value: unknown;
 }
 
+const NONE: readonly SchemaFinding[] = [];
 const NO_CHANGES: Changes = { coerce: false, defaults: false, strip: false };
 
 /** References that one check follows. */
@@ -86,9 +87,9 @@ function makeCheck(schema: SchemaObject | boolean, changes: Changes): Check {
   return (value) => {
     steps = 0;
     try {
-      if (unchanged) return { value, findings: validate(value) ? [] : findings(value, validate.errors ?? []) };
+      if (unchanged) return { value, findings: validate(value) ? NONE : findings(value, validate.errors ?? []) };
       const holder = { value: copyOf(value) };
-      if (validate(holder.value, placeIn(holder))) return { value: holder.value, findings: [] };
+      if (validate(holder.value, placeIn(holder))) return { value: holder.value, findings: NONE };
       const { errors } = validate;
       return { value, findings: findings(holder.value, errors ?? [], placeIn(holder)) };
     } catch (error) {

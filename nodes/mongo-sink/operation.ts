@@ -14,7 +14,7 @@ export interface Operation {
   readonly id?: string | number;
   /** Which document it changes only when it is newer. */
   readonly newer?: Newer;
-  /** Its size as BSON. */
+  /** Its size as BSON: not less, and of an insert about. */
   readonly bytes: number;
 }
 
@@ -28,17 +28,19 @@ export interface Newer {
 /** @throws RejectedError for what cannot be written */
 export type OperationOf = (document: Document, message: Message, scope: () => object) => Operation;
 
-type Prepared = Omit<Operation, 'bytes'>;
-export type Prepare = (document: Document, message: Message, scope: () => object) => Prepared;
+export type Prepare = (document: Document, message: Message, scope: () => object) => Omit<Operation, 'bytes'>;
 
 /** The server's limit for one document: https://www.mongodb.com/docs/manual/reference/limits/#bson-documents */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
+/** An `_id` that is not a text, and the name of a text. */
+const ID_BYTES = 32;
 
 /** @throws ConfigError for a key or for operators that cannot be */
 export function compileOperation(
   config: Pick<Config, 'operation' | 'key' | 'update' | 'operators' | 'updatePath' | 'newerOnly'>,
 ): OperationOf {
-  const prepare = config.operation === 'insert' ? prepareInsert : compileKeyed(config);
+  if (config.operation === 'insert') return insertOf;
+  const prepare = compileKeyed(config);
   return (document, message, scope) => {
     const prepared = prepare(document, message, scope);
     return { ...prepared, bytes: sizeOf(prepared.operation) };
@@ -46,13 +48,16 @@ export function compileOperation(
 }
 
 /** A payload's own `_id` wins, then the message's identity; else one is made here, so that a retry has the same. */
-function prepareInsert(document: Document, message: Message): Prepared {
-  checkBson(document);
+function insertOf(document: Document, message: Message): Operation {
+  const content = checkBson(document);
   const id = ownId(document) ?? documentIdentity(message) ?? new ObjectId();
   const withId: Document = { _id: id, ...document };
   withId['_id'] = id; // over a null of the document's own
   const known = typeof id === 'string' || typeof id === 'number';
-  return { operation: { insertOne: { document: withId } }, ...(known ? { id } : {}) };
+  const operation = { insertOne: { document: withId } };
+  const atMost = content + ID_BYTES + (typeof id === 'string' ? 3 * id.length : 0);
+  const bytes = atMost < MAX_DOCUMENT_BYTES ? atMost : sizeOf(operation);
+  return known ? { operation, id, bytes } : { operation, bytes };
 }
 
 /** @throws RejectedError for what cannot be written, or is larger than any document may be */

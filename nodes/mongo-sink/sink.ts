@@ -135,14 +135,17 @@ export class MongoSink implements Behaviour {
    * @throws UnavailableError `queue-full`, `spool-full` and what else the disk says; `closed` when the node was closed
    *   before the server took it
    */
-  async input(message: Message, send: Send): Promise<Outcome> {
+  input(message: Message, send: Send): Promise<Outcome> {
     const entry = this.#entryOf(message);
     if (this.#givingUp.signal.aborted) throw closedError();
     this.#open.add(entry);
     this.#place(entry);
-    const outcome = await entry.settled.promise;
-    if (this.#answersStored) send(outcome === 'spooled' ? { ...message, spooled: true } : message, STORED);
-    return outcome;
+    const settled = entry.settled.promise;
+    if (!this.#answersStored) return settled;
+    return settled.then((outcome) => {
+      send(outcome === 'spooled' ? { ...message, spooled: true } : message, STORED);
+      return outcome;
+    });
   }
 
   /**

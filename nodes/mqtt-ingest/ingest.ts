@@ -1,7 +1,7 @@
 import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
 import type { Delivery } from '../lib/delivery/delivery.js';
 import { RejectedError } from '../lib/errors.js';
-import { MESSAGE_ID, uuidv7 } from '../lib/identity.js';
+import { MESSAGE_ID, MessageIds, uuidv7 } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
 import { templateScope } from '../lib/scope.js';
 import { compileTemplate, type Template } from '../lib/template.js';
@@ -26,8 +26,19 @@ export class MqttIngest implements Behaviour {
   readonly #subscription: Subscription;
   /** At QoS 1 and 2, which are acknowledged. */
   readonly #unanswered = new Set<Delivery>();
+  readonly #ids = new MessageIds();
   readonly #ready = Promise.withResolvers<void>();
   #shown: NodeJS.Timeout | undefined;
+  /** Made once: it is given for every message. */
+  readonly #counts = (): string => {
+    const { counters, deliveries } = this.#context;
+    const received = `${counted.format(counters.total('received'))} received`;
+    const late = [...deliveries.late()].map(([type, count]) => `${counted.format(count)} by ${type}`).join(', ');
+    if (late !== '') return `${received}; sent too late to be waited for: ${late}`;
+    const oldest = deliveries.oldest();
+    if (oldest === undefined || oldest.seconds < SLOW_S) return received;
+    return `${received}; ${oldest.seconds.toFixed()} s in ${oldest.holder}`;
+  };
   #state: ConnectionState = { level: 'off', text: 'not subscribed' };
 
   constructor(context: NodeContext<Config, unknown>) {
@@ -71,7 +82,7 @@ export class MqttIngest implements Behaviour {
   input(message: Message, send: Send): void {
     const { payload } = message;
     if (Buffer.isBuffer(payload)) message.payload = this.#decode(payload);
-    message.identity ??= this.#identity?.render(templateScope(message)) ?? uuidv7(Date.now());
+    message.identity ??= this.#identityOf(message) ?? uuidv7(Date.now());
     send(message, 0);
   }
 
@@ -95,7 +106,7 @@ export class MqttIngest implements Behaviour {
     if (publish.qos > 0) this.#unanswered.add(delivery);
     try {
       message.payload = this.#decode(publish.payload);
-      message.identity ??= this.#identity?.render(templateScope(message)) ?? uuidv7(receivedAt);
+      message.identity ??= this.#identityOf(message) ?? uuidv7(receivedAt);
     } catch (error) {
       if (!(error instanceof RejectedError)) throw error;
       message.identity ??= uuidv7(receivedAt);
@@ -108,6 +119,11 @@ export class MqttIngest implements Behaviour {
     this.#showStatus();
   }
 
+  #identityOf(message: Message): string | undefined {
+    const identity = this.#identity;
+    return identity?.render(identity.roots.includes('topic') ? templateScope(message) : message);
+  }
+
   /** What came by a connection that is gone is not acknowledged on the next: the broker gives it again. */
   #forget(): void {
     this.#context.deliveries.abandon(this.#unanswered);
@@ -118,7 +134,7 @@ export class MqttIngest implements Behaviour {
   #toMessage({ topic, payload, qos, retain, properties = {} }: Publish, receivedAt: number): Message {
     const { contentType, responseTopic, correlationData, messageExpiryInterval, userProperties } = properties;
     const id = userProperties?.[MESSAGE_ID];
-    const message: Message = { topic, payload, qos, retain, receivedAt };
+    const message: Message = { _msgid: this.#ids.next(), topic, payload, qos, retain, receivedAt };
     if (contentType !== undefined) message.contentType = contentType;
     if (responseTopic !== undefined) message.responseTopic = responseTopic;
     if (correlationData !== undefined) message.correlationData = correlationData;
@@ -133,17 +149,10 @@ export class MqttIngest implements Behaviour {
   #showStatus(): void {
     const { status, counters, deliveries } = this.#context;
     const { level, text } = this.#state;
-    const received = (): string => `${counted.format(counters.total('received'))} received`;
     if (level !== 'ok') {
-      status(level, level === 'off' ? `${text}, ${received()}` : text);
+      status(level, level === 'off' ? `${text}, ${counted.format(counters.total('received'))} received` : text);
       return;
     }
-    status(deliveries.late().size > 0 ? 'warning' : 'ok', () => {
-      const late = [...deliveries.late()].map(([type, count]) => `${counted.format(count)} by ${type}`).join(', ');
-      if (late !== '') return `${received()}; sent too late to be waited for: ${late}`;
-      const oldest = deliveries.oldest();
-      if (oldest === undefined || oldest.seconds < SLOW_S) return received();
-      return `${received()}; ${oldest.seconds.toFixed()} s in ${oldest.holder}`;
-    });
+    status(deliveries.late().size > 0 ? 'warning' : 'ok', this.#counts);
   }
 }

@@ -21,6 +21,13 @@ export class SchemaFilter implements Behaviour {
   readonly #others: Checked | undefined;
   readonly #read: (message: unknown) => unknown;
   readonly #steps: readonly (string | number)[];
+  /** Made once: it is given for every message. */
+  readonly #counts = (): string => {
+    const { counters } = this.#context;
+    const count = (name: string): string => counters.total(name).toLocaleString('en');
+    const passed = counters.total('passed') === 0 ? '' : `, ${count('passed')} unchecked`;
+    return `${count('valid')} valid, ${count('rejected')} rejected${passed}`;
+  };
 
   constructor(context: NodeContext<Config, unknown>) {
     this.#context = context;
@@ -87,12 +94,7 @@ export class SchemaFilter implements Behaviour {
   }
 
   #showStatus(): void {
-    const { counters, status } = this.#context;
-    const count = (name: string): string => counters.total(name).toLocaleString('en');
-    status('ok', () => {
-      const passed = counters.total('passed') === 0 ? '' : `, ${count('passed')} unchecked`;
-      return `${count('valid')} valid, ${count('rejected')} rejected${passed}`;
-    });
+    this.#context.status('ok', this.#counts);
   }
 }
 

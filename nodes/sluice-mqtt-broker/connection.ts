@@ -169,6 +169,8 @@ export class Connection {
       reconnectPeriod: 0, // its pause is fixed; ours grows, and differs between instances
       resubscribe: false, // each CONNACK subscribes anew, whatever the session holds
       queueQoSZero: false,
+      // Its own asks the debug library several times for each packet, also where nobody reads it.
+      ...(process.env['DEBUG'] === undefined && { log: () => undefined }),
       // Over a WebSocket mqtt.js passes on all that TLS needs but the name, and takes a client id out of the query.
       query: {},
       ...tls?.options,

@@ -39,8 +39,11 @@ export function receiveUnacknowledged(client: MqttClient, arrivals: Arrivals): v
       arrivals.connected(packet.sessionPresent);
     } else if (packet.cmd === 'pubrel' && packet.messageId !== undefined) arrivals.released(packet.messageId);
   });
-  client.on('message', (topic, payload, packet) => {
-    publish = { ...packet, qos, topic, payload };
+  client.on('message', (topic, _payload, packet) => {
+    // Given back: from here on the client asks its packet for nothing but properties. The topic may have been an alias.
+    packet.qos = qos;
+    packet.topic = topic;
+    publish = packet as Publish;
   });
   client.handleMessage = (_packet, done) => {
     const next = (): void => {

@@ -71,6 +71,8 @@ const SUBSCRIBING: ConnectionState = { level: 'busy', text: 'subscribing' };
 export class Subscriptions {
   readonly #ports: SubscriptionPorts;
   readonly #subscribers = new Set<Subscriber>();
+  /** By subscription identifier, as long as the subscribers stay the same. */
+  readonly #byIdentifier = new Map<number, readonly Subscriber[]>();
   /** How many messages that came by this connection a subscriber has not answered. */
   #open = new Map<Subscriber, number>();
   #kept: Kept[] = [];
@@ -105,6 +107,7 @@ export class Subscriptions {
       matches: (topic) => matchers.some((matches) => matches(topic)),
     };
     this.#subscribers.add(subscriber);
+    this.#byIdentifier.clear();
     subscriber.onState(this.#state());
     return {
       stop: () => {
@@ -126,6 +129,7 @@ export class Subscriptions {
       const { phase, owner } = subscriber;
       if (phase === 'stopped' && (owner === undefined || !isFailed(owner))) {
         this.#subscribers.delete(subscriber);
+        this.#byIdentifier.clear();
         gone.push(subscriber);
       } else if (phase === 'new') {
         subscriber.phase = 'taking';
@@ -177,10 +181,15 @@ export class Subscriptions {
    * earlier flow is nobody's. Without, the topic decides.
    */
   dispatch(publish: Publish, receipt: Receipt): void {
+    const matching = this.#matching(publish);
+    const [first] = matching;
+    if (matching.length === 1 && first?.phase === 'taking') {
+      this.#giveTo(first, publish, () => receipt.answer());
+      return;
+    }
     const answer = new JointAnswer(() => receipt.answer());
     const own = answer.part();
     const takers = new Set<Subscriber>();
-    const matching = this.#matching(publish);
     this.#give(publish, matching, takers, answer);
     const keeps = publish.qos > 0 || this.#kept.length < this.#window;
     if (keeps && matching.some(isStopped)) {
@@ -201,23 +210,26 @@ export class Subscriptions {
     }
   }
 
-  #give(publish: Publish, matching: Subscriber[], takers: Set<Subscriber>, answer: JointAnswer): void {
-    const open = this.#open;
+  #give(publish: Publish, matching: readonly Subscriber[], takers: Set<Subscriber>, answer: JointAnswer): void {
     for (const taker of matching) {
       if (taker.phase !== 'taking' || takers.has(taker)) continue;
       takers.add(taker);
-      open.set(taker, (open.get(taker) ?? 0) + 1);
-      const part = answer.part();
-      let answered = false;
-      taker.receive(publish, () => {
-        if (answered) return;
-        answered = true;
-        const left = (open.get(taker) ?? 1) - 1;
-        if (left === 0) open.delete(taker);
-        else open.set(taker, left);
-        part();
-      });
+      this.#giveTo(taker, publish, answer.part());
     }
+  }
+
+  #giveTo(taker: Subscriber, publish: Publish, answer: () => void): void {
+    const open = this.#open;
+    open.set(taker, (open.get(taker) ?? 0) + 1);
+    let answered = false;
+    taker.receive(publish, () => {
+      if (answered) return;
+      answered = true;
+      const left = (open.get(taker) ?? 1) - 1;
+      if (left === 0) open.delete(taker);
+      else open.set(taker, left);
+      answer();
+    });
   }
 
   #giveKept(): void {
@@ -236,14 +248,19 @@ export class Subscriptions {
     }
   }
 
-  #matching({ topic, properties }: Publish): Subscriber[] {
+  #matching({ topic, properties }: Publish): readonly Subscriber[] {
     const named = properties?.subscriptionIdentifier;
-    const isNamed = Array.isArray(named)
-      ? (identifier: number): boolean => named.includes(identifier)
-      : (identifier: number): boolean => named === identifier;
-    return [...this.#subscribers].filter(({ identifiers, matches }) =>
-      named === undefined ? matches(topic) : identifiers.some(isNamed),
-    );
+    if (named === undefined) return [...this.#subscribers].filter(({ matches }) => matches(topic));
+    if (!Array.isArray(named)) return this.#named(named);
+    return [...this.#subscribers].filter(({ identifiers }) => identifiers.some((own) => named.includes(own)));
+  }
+
+  #named(identifier: number): readonly Subscriber[] {
+    const known = this.#byIdentifier.get(identifier);
+    if (known !== undefined) return known;
+    const found = [...this.#subscribers].filter(({ identifiers }) => identifiers.includes(identifier));
+    if (found.length > 0) this.#byIdentifier.set(identifier, found);
+    return found;
   }
 
   #drop({ topic }: Publish): void {

@@ -17,7 +17,7 @@ export function nodeRedSettings(options: InstanceOptions): Record<string, unknow
     paletteCategories: ['Sluice', 'subflows', 'common', 'function', 'network', 'sequence', 'parser', 'storage'],
     editorTheme: { page: { title: 'Sluice' }, header: { title: 'Sluice' }, tours: false },
     logging: {
-      console: { level: 'off', metrics: false, audit: false },
+      // Without `console`: each logger is asked four times for every message that a node passes on.
       sluice: { level: 'warn', metrics: false, audit: false, handler: () => logger() },
     },
     exportGlobalContextKeys: false,

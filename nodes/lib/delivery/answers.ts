@@ -6,9 +6,29 @@ export interface Receipt {
   leave(): void;
 }
 
-interface Entry<Packet> {
+class Entry<Packet> implements Receipt {
   readonly packet: Packet;
-  state: 'open' | 'answered' | 'left';
+  state: 'open' | 'answered' | 'left' = 'open';
+  readonly #settled: (entry: Entry<Packet>) => void;
+
+  constructor(packet: Packet, settled: (entry: Entry<Packet>) => void) {
+    this.packet = packet;
+    this.#settled = settled;
+  }
+
+  answer(): void {
+    this.#become('answered');
+  }
+
+  leave(): void {
+    this.#become('left');
+  }
+
+  #become(state: 'answered' | 'left'): void {
+    if (this.state !== 'open') return;
+    this.state = state;
+    this.#settled(this);
+  }
 }
 
 /**
@@ -41,17 +61,15 @@ export class Answers<Packet> {
 
   add(qos: 0 | 1 | 2, packet: Packet): Receipt {
     const queues = this.#queues;
-    const entry: Entry<Packet> = { packet, state: 'open' };
+    const entry = new Entry(packet, (settled) => {
+      // Not on another connection than that it came by.
+      if (queues !== this.#queues) return;
+      if (qos === 0) this.#unanswerable--;
+      if (qos === 0 || queues[qos][0] === settled) this.#changed();
+    });
     if (qos === 0) this.#unanswerable++;
     else queues[qos].push(entry);
-    const become = (state: 'answered' | 'left'): void => {
-      // Not on another connection than that it came by.
-      if (entry.state !== 'open' || queues !== this.#queues) return;
-      entry.state = state;
-      if (qos === 0) this.#unanswerable--;
-      if (qos === 0 || queues[qos][0] === entry) this.#changed();
-    };
-    return { answer: () => become('answered'), leave: () => become('left') };
+    return entry;
   }
 
   /** The packets that are to be answered now, in the order of receipt. From here on they count as answered. */
