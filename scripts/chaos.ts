@@ -8,16 +8,16 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const flows = join(root, 'bench/chaos');
-const nodes = join(flows, 'nodes');
+const stock = join(root, 'bench/stock');
 const options = process.argv.slice(2);
 
 process.on('SIGINT', () => undefined); // the command ends what it has started, in order
 
-if (!existsSync(join(nodes, 'node_modules'))) run('npm', ['ci', '--prefix', nodes, '--no-audit', '--no-fund']);
+if (!existsSync(join(stock, 'node_modules'))) run('npm', ['ci', '--prefix', stock, '--no-audit', '--no-fund']);
 console.log('\nSluice\n');
 const code = chaos('sluice.json');
 console.log('\nThe same work and plan with stock nodes\n');
-chaos('stock.json', ['--nodes', nodes, '--collection', 'devices']);
+chaos('stock.json', ['--nodes', stock, '--collection', 'devices']);
 process.exitCode = code;
 
 function chaos(flow: string, more: readonly string[] = []): number {

@@ -1,25 +1,23 @@
 /**
  * What following a delivery costs: CPU time a message over five hops (source → router → filter → router → two sinks), in
  * real Node-RED 5. `none`: messages without a delivery. `explicit`: our nodes only. `tracked`: a core
- * function node in place of the filter. Ratios are against `none` of the same run.
- *
- *     npx tsx bench/delivery-paths.ts [messages]
+ * function node in place of the filter.
+ * Prints one line of JSON: of each, the figures of its rounds.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import RED from 'node-red';
-import type * as Adapter from '../nodes/adapter/define-node.js';
-import type { Message } from '../nodes/lib/message.js';
+import type * as Adapter from '../../nodes/adapter/define-node.js';
+import type { Message } from '../../nodes/lib/message.js';
 
-const dist = join(import.meta.dirname, '../dist');
+const dist = join(import.meta.dirname, '../../dist');
 const { defineNode } = (await import(join(dist, 'adapter/define-node.js'))) as typeof Adapter;
-const COUNT = Number(process.argv[2] ?? 200_000);
+const COUNT = 100_000;
 const WINDOW = 1_000;
-const ROUNDS = 5;
-/** Told apart by the cost of the nodes themselves, which is the same in all. */
-const HOPS = 5;
+/** The first warms up. */
+const ROUNDS = Number(process.argv[2] ?? 5);
 
 let settled = 0;
 let arrived = 0;
@@ -110,7 +108,6 @@ async function run(withDelivery: boolean): Promise<number> {
   return (user + system) / COUNT;
 }
 
-const median = (numbers: number[]): number => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN;
 const results: Record<string, number[]> = { none: [], explicit: [], tracked: [] };
 const rawSend = (): void => {
   const node = (RED as unknown as { nodes: { getNode(id: string): { send(message: Message): void } } }).nodes;
@@ -127,12 +124,5 @@ for (let round = 0; round <= ROUNDS; round++) {
   if (round === 0) continue; // warms up
   for (const [name, figure] of Object.entries(figures)) results[name]?.push(figure);
 }
-const none = median(results['none'] ?? []);
-for (const [name, figures] of Object.entries(results)) {
-  const figure = median(figures);
-  const more = figure - none;
-  console.log(
-    `${name.padEnd(9)} ${figure.toFixed(2).padStart(7)} µs CPU a message, ${(figure / none).toFixed(2)} × none, ${more.toFixed(2)} µs more over ${HOPS} hops`,
-  );
-}
+process.stdout.write(`${JSON.stringify(results)}\n`);
 process.exit(0);
