@@ -16,9 +16,10 @@ const EACH = 250;
 describe('ordering', () => {
   const flows = useMqttFlows();
 
-  onEveryBrokerWithMqtt5((server) => {
-    it('an instance hands what one publisher has sent over to a sink in its order, also as the only member of a group', async () => {
-      for (const group of [undefined, 'only']) {
+  onEveryBrokerWithMqtt5((server, { sharesEvenly }) => {
+    it('an instance hands what one publisher has sent over to a sink in its order', async () => {
+      // HiveMQ CE gives what is shared out of order at times, also to an only member.
+      for (const group of sharesEvenly ? [undefined, 'only'] : [undefined]) {
         const taken: { publisher: number; seq: number }[] = [];
         const sink = (red: Red): void =>
           red.nodes.registerType('ordered-end', function (definition) {
