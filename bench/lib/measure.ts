@@ -33,7 +33,7 @@ export async function latency(load: Load): Promise<Readonly<Record<'p50 ms' | 'p
 }
 
 /** When it has done what was still to do behind the store's answers. @returns its CPU time in µs */
-export async function whenIdle(consumer: MeasuredProcess): Promise<number> {
+async function whenIdle(consumer: MeasuredProcess): Promise<number> {
   let [cpu, at] = [consumer.cpuUs, performance.now()];
   for (;;) {
     await delay(LOOK_MS);
