@@ -11,7 +11,7 @@ import { FLEET } from './member.js';
 import { useFleet } from './use-fleet.js';
 
 describeWithServer('the revisions of a fleet', startOwnMosquitto, (server) => {
-  const broker = (): OwnMosquitto => server() as OwnMosquitto;
+  const broker = (): OwnMosquitto => server();
   const fleet = useFleet(broker);
 
   it('are kept, and one is brought back as a new one: in the editor and on the workers, with its credentials', async () => {

@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { EmbeddedBroker } from '../../runtime/embedded/broker.js';
 import { unreachable } from '../../runtime/fleet/flows/reach.js';
 import { variablesOf } from '../../runtime/fleet/flows/variables.js';
 import { startOwnMosquitto, type OwnMosquitto } from '../servers/mosquitto.js';
 import { describeWithServer } from '../servers/server.js';
-import { until } from '../sluice.js';
+import { temporaryFolder, until } from '../sluice.js';
 import { debug, request, EDITOR_TAB, TAB } from './flows.js';
 import { useFleet } from './use-fleet.js';
 
 const STORE = { id: 's', type: 'tls-config', name: 'store', caname: '${MONGODB_URI}' };
 
 describeWithServer('a worker on another machine', startOwnMosquitto, (server) => {
-  const broker = (): OwnMosquitto => server() as OwnMosquitto;
+  const broker = (): OwnMosquitto => server();
   const fleet = useFleet(broker);
   const flows = [TAB, EDITOR_TAB, debug('a'), request('r', { url: '${MQTT_URL}' }), STORE];
 
@@ -172,6 +174,30 @@ describe('the broker of a fleet', () => {
     await right.stop();
     await wrong.stop();
     await guarded.stop();
+  });
+
+  it('that lets an instance in and nothing through is named', async () => {
+    const folder = temporaryFolder();
+    const rights = join(folder.path, 'rights');
+    for (const [topic, sentence] of [
+      [
+        'topic read sluice/#',
+        /does not let this instance publish to sluice\/press\/flow\/echo\/\w+: .*not authorized/i,
+      ],
+      ['topic write sluice/#', /does not give back what is published: may this user read and write sluice\/#\?$/],
+    ] as const) {
+      writeFileSync(rights, `${topic}\n`);
+      const guarded = await startOwnMosquitto({ lines: [`acl_file ${rights}`] });
+      const member = await fleet.member(1, { brokerUrl: guarded.url });
+      const { problem } = await until(
+        () => member.state(),
+        (state) => state.problem !== undefined,
+      );
+      assert.match(problem ?? '', sentence);
+      await member.stop();
+      await guarded.stop();
+    }
+    folder.remove();
   });
 
   it('may speak MQTT 3.1.1 only', async () => {
