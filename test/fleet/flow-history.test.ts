@@ -41,6 +41,26 @@ describeWithServer('the revisions of a fleet', startOwnMosquitto, (server) => {
     await assert.rejects(worker.rollback(1), /expected the editor instance, which has the history, got a worker/);
   });
 
+  it('one that is brought back while the broker is away waits for it, and says so', async function () {
+    this.timeout(60_000);
+    const editor = await fleet.member(0, { flows: [TAB, debug('a')] });
+    const worker = await fleet.member(1);
+    await editor.deploy([TAB, debug('b')]);
+    await worker.runs(2);
+    await broker().kill();
+    await until(
+      () => editor.state(),
+      ({ problem }) => problem !== undefined,
+    );
+    await assert.rejects(
+      editor.rollback(1),
+      /the editor has the flows of revision 1, and the workers get them when the broker is back: the fleet's broker at .* cannot be used/,
+    );
+    await broker().restart();
+    await worker.runs(3);
+    assert.deepEqual(await worker.running('a', 'b'), ['a']);
+  });
+
   it('are the last 50', async function () {
     this.timeout(60_000);
     const editor = await fleet.member(0, { flows: [TAB] });

@@ -161,7 +161,7 @@ describe('the broker of a fleet', () => {
   const fleet = useFleet();
 
   it('that does not let an instance in is named, without the password, and asked again for ever', async () => {
-    const guarded = await startOwnMosquitto({ users: { fleet: 'right' } });
+    const guarded = await startOwnMosquitto({ users: { fleet: 'p:a@s/s%2F' } });
     const url = (password: string): string => guarded.url.replace('//', `//fleet:${password}@`);
     const wrong = await fleet.member(1, { brokerUrl: url('wrong-password') });
     assert.match(
@@ -169,7 +169,7 @@ describe('the broker of a fleet', () => {
       /^the fleet's broker at mqtt:\/\/127\.0\.0\.1:\d+ cannot be used: Connection refused: (Not authorized|Bad username or password)/i,
     );
     assert.doesNotMatch(`${wrong.log}${wrong.problem}`, /wrong-password/);
-    const right = await fleet.member(0, { brokerUrl: url('right'), flows: [TAB] });
+    const right = await fleet.member(0, { brokerUrl: url(encodeURIComponent('p:a@s/s%2F')), flows: [TAB] });
     assert.equal(right.problem, undefined);
     await right.stop();
     await wrong.stop();
@@ -210,12 +210,15 @@ describe('the broker of a fleet', () => {
   });
 
   it('must be an address', async () => {
-    await assert.rejects(fleet.member(1, { brokerUrl: 'http://user:secret@here' }), (error: Error) => {
-      assert.match(
-        error.message,
-        /expected the fleet's broker as mqtt:\/\/host:port or mqtts:\/\/host:port, got another address/,
-      );
-      return true;
-    });
+    for (const brokerUrl of ['http://user:secret@here', 'mqtt://user:secret%@here', 'here', 'mqtt://']) {
+      await assert.rejects(fleet.member(1, { brokerUrl }), (error: Error) => {
+        assert.match(
+          error.message,
+          /expected the fleet's broker as mqtt:\/\/host:port or mqtts:\/\/host:port, got another address/,
+        );
+        assert.doesNotMatch(error.message, /secret/);
+        return true;
+      });
+    }
   });
 });
