@@ -9,6 +9,19 @@ export interface InstanceOptions {
   readonly token: string;
   /** bcrypt; undefined: the admin API is open to whoever reaches the address. */
   readonly passwordHash?: string;
+  /** Undefined: the instance runs alone. */
+  readonly fleet?: FleetOptions;
+}
+
+/** What makes an instance a member of a fleet. */
+export interface FleetOptions {
+  readonly fleet: string;
+  readonly slot: number;
+  /** `mqtt://` or `mqtts://`, with user and password where the broker asks for them. */
+  readonly brokerUrl: string;
+  readonly secret: string;
+  /** On another machine than the editor's: an address of the flow must be one that it can reach from there. */
+  readonly remote?: boolean;
 }
 
 export type InstanceRequest =
