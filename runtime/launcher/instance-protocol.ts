@@ -1,3 +1,11 @@
+/** Which instance of which fleet a process is, and what it needs to speak with the others. */
+export interface FleetMembership {
+  readonly fleet: string;
+  readonly slot: number;
+  readonly brokerUrl: string;
+  readonly secret: string;
+}
+
 /** What a launcher gives an instance process at its start: by a message, since a command line is there for all to read. */
 export interface InstanceOptions {
   readonly userDir: string;
@@ -9,6 +17,7 @@ export interface InstanceOptions {
   readonly token: string;
   /** bcrypt; undefined: the admin API is open to whoever reaches the address. */
   readonly passwordHash?: string;
+  readonly fleet?: FleetMembership;
 }
 
 export type InstanceRequest =

@@ -103,11 +103,11 @@ export class UserFolder {
    * @param flow - a flow file, undefined for the default flow where the folder has none
    * @throws UserError when the folder was made from another flow file, or the file is not a flow
    */
-  installFlow(flow: string | undefined, defaultFlow: string, replace: boolean): void {
+  installFlow(flow: string | undefined, replace: boolean): void {
     const flows = join(this.path, 'flows.json');
     const origin = join(this.path, 'flow-origin.json');
     const present = existsSync(flows);
-    const source = resolve(flow ?? defaultFlow);
+    const source = resolve(flow ?? defaultFlow());
     if (present) {
       if (flow === undefined && !replace) return;
       const from = existsSync(origin)
@@ -125,6 +125,13 @@ export class UserFolder {
     writeFileSync(flows, text);
     writeFileSync(origin, `${JSON.stringify({ flow: source })}\n`);
   }
+}
+
+/** The flow that a new folder gets: beside this package's code when it is installed, in the repository's folder else. */
+function defaultFlow(): string {
+  const file = 'flows/devices-to-mongo-and-s3.json';
+  const installed = join(import.meta.dirname, '../..', file);
+  return existsSync(installed) ? installed : join(import.meta.dirname, '../../..', file);
 }
 
 function readFlow(path: string): string {
