@@ -4,6 +4,7 @@
  * - `sluice/<fleet>/flow/manifest` (retained): the revision that workers should run, and the hashes of its chunks
  * - `sluice/<fleet>/flow/chunks/<revision>/<number>` (retained)
  * - `sluice/<fleet>/instances/<slot>` (retained): what an instance says of itself, every second
+ * - `sluice/<fleet>/commands/<slot>`: what the launcher asks of an instance that it has not started
  * - `sluice/<fleet>/join` and `sluice/<fleet>/join/<nonce>`: who asks for a slot, and the answer
  */
 export class FleetTopics {
@@ -24,6 +25,10 @@ export class FleetTopics {
   /** @param slot - `'+'`: of every instance */
   instance(slot: number | '+'): string {
     return `${this.#root}/instances/${slot}`;
+  }
+
+  command(slot: number): string {
+    return `${this.#root}/commands/${slot}`;
   }
 
   get join(): string {

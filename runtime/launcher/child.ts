@@ -29,7 +29,7 @@ export class Child<FromChild extends { type: string }, ToChild extends { type: s
     // What it has to say to its parent goes by messages; its stdout is for whoever starts it by hand.
     const errors = stderr === undefined ? 'inherit' : 'pipe';
     this.#process = fork(file, parameters, { env: environment, stdio: ['ignore', 'ignore', errors, 'ipc'] });
-    if (stderr !== undefined) this.#process.stderr?.pipe(stderr, { end: false });
+    if (stderr !== undefined) this.#process.stderr?.setEncoding('utf8').pipe(stderr, { end: false });
     this.ended = once(this.#process, 'exit').then(([code, signal]) => (code as number | null) ?? String(signal));
   }
 
@@ -65,9 +65,13 @@ export class Child<FromChild extends { type: string }, ToChild extends { type: s
     if (this.#process.connected) this.#process.disconnect();
   }
 
+  kill(): void {
+    this.#process.kill('SIGKILL');
+  }
+
   /** Resolves when it has ended, which it is made to after a time. @returns whether it ended by itself, without an error */
   async endedWithin(ms: number): Promise<boolean> {
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), ms);
+    const timer = setTimeout(() => this.kill(), ms);
     const how = await this.ended;
     clearTimeout(timer);
     return how === 0;

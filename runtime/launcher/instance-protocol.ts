@@ -1,10 +1,4 @@
-/** Which instance of which fleet a process is, and what it needs to speak with the others. */
-export interface FleetMembership {
-  readonly fleet: string;
-  readonly slot: number;
-  readonly brokerUrl: string;
-  readonly secret: string;
-}
+import type { InstanceReport } from '../fleet/report/instance-report.js';
 
 /** What a launcher gives an instance process at its start: by a message, since a command line is there for all to read. */
 export interface InstanceOptions {
@@ -17,12 +11,33 @@ export interface InstanceOptions {
   readonly token: string;
   /** bcrypt; undefined: the admin API is open to whoever reaches the address. */
   readonly passwordHash?: string;
-  readonly fleet?: FleetMembership;
+  /** Undefined: the instance runs alone. */
+  readonly fleet?: FleetOptions;
+}
+
+/** What makes an instance a member of a fleet. */
+export interface FleetOptions {
+  readonly fleet: string;
+  readonly slot: number;
+  /** `mqtt://` or `mqtts://`, with user and password where the broker asks for them. */
+  readonly brokerUrl: string;
+  readonly secret: string;
+  /** On another machine than the editor's: an address of the flow must be one that it can reach from there. */
+  readonly remote?: boolean;
 }
 
 export type InstanceRequest =
-  { readonly type: 'start'; readonly options: InstanceOptions } | { readonly type: 'drain' };
+  | { readonly type: 'start'; readonly options: InstanceOptions }
+  /** Finish what is under way and end. `leave`: and end the sessions at the broker, as one that does not come back. */
+  | { readonly type: 'drain'; readonly leave?: boolean }
+  /** Of the editor instance of a fleet; each is answered. */
+  | { readonly type: 'history'; readonly id: number }
+  | { readonly type: 'rollback'; readonly id: number; readonly revision: number; readonly author: string };
 
 export type InstanceReply =
   | { readonly type: 'ready'; readonly url: string; readonly problem?: string }
-  | { readonly type: 'port-taken'; readonly port: number };
+  | { readonly type: 'port-taken'; readonly port: number }
+  /** Of an instance of a fleet, every second, and last of all when it ends. */
+  | { readonly type: 'report'; readonly report: InstanceReport }
+  | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
+  | { readonly type: 'refusal'; readonly id: number; readonly sentence: string };

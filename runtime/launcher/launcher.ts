@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { environment } from './environment.js';
+import { isLoopback } from './loopback.js';
 import { startServices, type ServiceOptions, type Services } from './services.js';
 import { Started } from './started.js';
 import { SupervisedInstance } from './supervised-instance.js';
@@ -29,8 +30,6 @@ export interface Running {
   /** Stops in order: devices, until quiet, ingest, sinks, broker, store. @returns whether all of it ended as it should */
   stop(): Promise<boolean>;
 }
-
-const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /** Starts what is embedded and one instance, and keeps them running. @throws UserError */
 export async function launch(options: LaunchOptions): Promise<Running> {
@@ -74,7 +73,7 @@ export async function launch(options: LaunchOptions): Promise<Running> {
 
 /** @throws UserError when anybody could use the editor */
 export function expectPassword(host: string): void {
-  if (LOOPBACK.has(host) || environment('SLUICE_ADMIN_PASSWORD_HASH') !== undefined) return;
+  if (isLoopback(host) || environment('SLUICE_ADMIN_PASSWORD_HASH') !== undefined) return;
   throw new UserError(
     `expected SLUICE_ADMIN_PASSWORD_HASH to be set before the editor listens on ${host}, got nothing: ` +
       'whoever reaches it could run code. Make one with: sluice password',

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { Child } from './child.js';
 import { environment } from './environment.js';
-import type { FleetMembership, InstanceReply, InstanceRequest } from './instance-protocol.js';
+import type { FleetOptions, InstanceReply, InstanceRequest } from './instance-protocol.js';
 import { takenSentence } from './ports.js';
 import { Supervisor } from './supervisor.js';
 import type { InstanceFile, UserFolder } from './user-folder.js';
@@ -16,7 +16,7 @@ export interface InstanceSettings {
   /** 0: any free one. */
   readonly port: number;
   readonly environment: NodeJS.ProcessEnv;
-  readonly fleet?: FleetMembership;
+  readonly fleet?: FleetOptions;
   /** Where its stderr goes. Default: to ours. */
   readonly stderr?: Writable;
   readonly say: (sentence: string) => void;
@@ -24,14 +24,15 @@ export interface InstanceSettings {
 
 type InstanceChild = Child<InstanceReply, InstanceRequest>;
 
-/** Longer than Node-RED gives a node to close (15 s), and the drain before it. */
-const STOP_LIMIT_MS = 40_000;
+/** Longer than Node-RED gives a node to close (15 s), and the drain, or the leave, before it. */
+const STOP_LIMIT_MS = { drain: 40_000, leave: 60_000 };
 
 /** A Node-RED process that is kept running. Its address is known, and stands in the folder's file, when it has started. */
 export class SupervisedInstance {
   readonly #settings: InstanceSettings;
   readonly #supervisor: Supervisor<InstanceChild>;
   readonly #listeners: ((message: InstanceReply) => void)[] = [];
+  readonly #launchListeners: (() => void)[] = [];
   #port: number;
   #url = '';
 
@@ -55,8 +56,14 @@ export class SupervisedInstance {
     return this.#supervisor.failed;
   }
 
+  /** @param listener - told of what any of its processes says */
   onMessage(listener: (message: InstanceReply) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** @param listener - told whenever a process is started */
+  onLaunch(listener: () => void): void {
+    this.#launchListeners.push(listener);
   }
 
   /** @throws UserError when it ends before it has started */
@@ -64,12 +71,34 @@ export class SupervisedInstance {
     await this.#supervisor.start();
   }
 
-  /** Lets it finish what is under way and ends it. @returns whether it ended as it should */
-  async stop(): Promise<boolean> {
+  /** A start that is tried again when it fails. Resolves when it runs, has failed for good, or is stopped. */
+  async keep(): Promise<void> {
+    await this.#supervisor.keep();
+  }
+
+  /** @returns whether there was one to ask */
+  send(request: InstanceRequest): boolean {
+    const { child } = this.#supervisor;
+    child?.send(request);
+    return child !== undefined;
+  }
+
+  /** SIGKILL: it is started again. */
+  kill(): void {
+    this.#supervisor.child?.kill();
+  }
+
+  /**
+   * Lets it finish what is under way and ends it.
+   *
+   * @param how - `leave`: as one that does not come back to its fleet
+   * @returns whether it ended as it should
+   */
+  async stop(how: 'drain' | 'leave' = 'drain'): Promise<boolean> {
     const child = this.#supervisor.release();
     if (child === undefined) return true;
-    child.send({ type: 'drain' });
-    const clean = await child.endedWithin(STOP_LIMIT_MS);
+    child.send({ type: 'drain', leave: how === 'leave' });
+    const clean = await child.endedWithin(STOP_LIMIT_MS[how]);
     const { what, say } = this.#settings;
     if (!clean) say(`${what} did not stop as it should: what it held is lost`);
     return clean;
@@ -78,13 +107,9 @@ export class SupervisedInstance {
   #launch(): InstanceChild {
     const { what, folder, file, host, environment: variables, fleet, stderr, say } = this.#settings;
     const passwordHash = environment('SLUICE_ADMIN_PASSWORD_HASH');
-    const child: InstanceChild = new Child(
-      what,
-      join(import.meta.dirname, 'instance-process.js'),
-      [],
-      variables,
-      stderr,
-    );
+    const program = join(import.meta.dirname, 'instance-process.js');
+    const child: InstanceChild = new Child(what, program, [], variables, stderr);
+    for (const listener of this.#launchListeners) listener();
     child.onMessage((message) => {
       if (message.type === 'port-taken') say(takenSentence(fleet === undefined ? 'the editor' : what, message.port));
       for (const listener of this.#listeners) listener(message);
@@ -105,11 +130,11 @@ export class SupervisedInstance {
   }
 
   async #ready(child: InstanceChild): Promise<void> {
-    const { folder, file, say } = this.#settings;
+    const { what, folder, file, fleet, say } = this.#settings;
     const { url, problem } = await child.next('ready');
     this.#url = url;
     this.#port = Number(new URL(url).port || 80);
     folder.write({ ...file, url });
-    if (problem !== undefined) say(`${problem}: open the editor at ${url}`);
+    if (problem !== undefined) say(fleet === undefined ? `${problem}: open the editor at ${url}` : `${what}: ${problem}`);
   }
 }

@@ -1,0 +1,83 @@
+import { hostname } from 'node:os';
+import type { Instance } from '@sluice/node-red/instance';
+import { healthOf } from '../../launcher/health.js';
+import { ProcessLoad, type Load } from '../../launcher/process-load.js';
+import { EDITOR_SLOT } from '../identity.js';
+import type { FlowState } from '../flows/member.js';
+import { sumsOf, type InstanceReport, type ReportedState } from './instance-report.js';
+import { RateMeter } from './rate-meter.js';
+
+export interface ReporterPorts {
+  readonly slot: number;
+  readonly instance: Instance;
+  flowState(): FlowState;
+  /** The last line that the log has as an error. */
+  lastError(): string | undefined;
+  /** Takes a report to whoever is to have it. */
+  deliver(report: InstanceReport): void;
+}
+
+const EVERY_MS = 1_000;
+
+/** Says every second how an instance does. */
+export class Reporter {
+  readonly #ports: ReporterPorts;
+  readonly #process = new ProcessLoad();
+  readonly #rates = new RateMeter();
+  readonly #timer: NodeJS.Timeout;
+  #load: Load = this.#process.read();
+  #state: ReportedState = 'running';
+
+  constructor(ports: ReporterPorts) {
+    this.#ports = ports;
+    this.#timer = setInterval(() => this.#report(), EVERY_MS);
+    this.#report();
+  }
+
+  /** From the last report on. */
+  get loopDelayMs(): number {
+    return this.#load.loopDelayMs;
+  }
+
+  /** Says it at once. */
+  turn(state: ReportedState): void {
+    this.#state = state;
+    this.#report();
+  }
+
+  /** The last word. */
+  end(state: ReportedState): void {
+    clearInterval(this.#timer);
+    this.turn(state);
+  }
+
+  #report(): void {
+    const { slot, instance, flowState, lastError, deliver } = this.#ports;
+    const { revision, wanted, problem } = flowState();
+    const ledger = sumsOf(instance.ledger());
+    const ingests = instance.report().nodes.filter(({ type }) => type === 'mqtt-ingest');
+    const at = Date.now();
+    this.#load = this.#process.read();
+    const error = lastError();
+    deliver({
+      slot,
+      name: instance.name,
+      role: slot === EDITOR_SLOT ? 'editor' : 'worker',
+      host: hostname(),
+      pid: process.pid,
+      runId: instance.runId,
+      startedAt: instance.startedAt.getTime(),
+      at,
+      state: this.#state,
+      subscribed: ingests.every(({ level }) => level === 'ok' || level === 'warning'),
+      flow: { revision, wanted, ...(problem !== undefined && { problem }) },
+      rate: this.#rates.measure(at, ledger),
+      inFlight: ledger.inFlight,
+      spool: { records: ledger.spooled, bytes: 0, lagSeconds: 0 },
+      load: this.#load,
+      problems: healthOf(instance, this.#load.loopDelayMs).problems,
+      ...(error !== undefined && { lastError: error }),
+      ledger,
+    });
+  }
+}
