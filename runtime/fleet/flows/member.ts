@@ -36,9 +36,10 @@ export interface FlowRevision {
   readonly author: string;
   /** ISO 8601. */
   readonly time: string;
-  /** How many nodes, and how many bytes it takes to publish. */
   readonly nodes: number;
+  /** What it takes to publish, and in how many messages. */
   readonly bytes: number;
+  readonly chunks: number;
   /** The revision that this one has brought back. */
   readonly rollbackOf?: number;
 }
@@ -67,7 +68,9 @@ export interface FleetMember {
    * @throws UserError for a revision that is not in the history, or on a worker
    */
   rollback(revision: number, author: string): Promise<number>;
-  /** Publishes what waits, bounded, and closes the connection. */
+  /** Takes no flows from now on, and publishes none: before a drain. What is there goes on, the connection too. */
+  pause(): void;
+  /** Closes the connection, when what is on its way has been answered, bounded. */
   stop(): Promise<void>;
 }
 

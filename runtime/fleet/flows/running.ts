@@ -1,0 +1,19 @@
+/** What an instance says of its flows when that changes, for the editor. */
+export interface Running {
+  readonly slot: number;
+  readonly revision: number;
+  readonly wanted: number;
+  readonly problem?: string;
+}
+
+export function encodeRunning(running: Running): Buffer {
+  return Buffer.from(JSON.stringify(running));
+}
+
+/** @returns undefined for what another version of Sluice may say */
+export function decodeRunning(body: Buffer): Running | undefined {
+  const value = JSON.parse(body.toString()) as Partial<Running> | null;
+  const { slot, revision, wanted, problem } = value ?? {};
+  if (!Number.isSafeInteger(slot) || !Number.isSafeInteger(revision) || !Number.isSafeInteger(wanted)) return undefined;
+  return { slot, revision, wanted, ...(typeof problem === 'string' && { problem }) } as Running;
+}
