@@ -1,6 +1,6 @@
 import { Argument, Command, InvalidArgumentError } from 'commander';
-import { checkedSecret } from '../fleet/fleet-folder.js';
-import { joinFleet, type JoinedWorker } from '../fleet/join.js';
+import { checkedSecret } from '../fleet/launcher/folder.js';
+import { joinFleet, type JoinedWorker } from '../fleet/joining/worker.js';
 import { environment } from '../launcher/environment.js';
 import { UserError } from '../launcher/user-error.js';
 import { fleetName, portNumber, wholeFrom } from './options.js';
@@ -25,7 +25,11 @@ export function joinCommand(): Command {
     .addArgument(new Argument('<broker>', "the fleet's broker: mqtt://host:1883").argParser(brokerUrl))
     .option('--fleet <name>', 'the name of the fleet on its broker', fleetName, 'sluice')
     .option('--user-dir <dir>', 'where flows and data are kept', './.sluice-worker')
-    .option('--slot <number>', 'the only slot to take (default: the one that it had, else the lowest free one)', wholeFrom(1))
+    .option(
+      '--slot <number>',
+      'the only slot to take (default: the one that it had, else the lowest free one)',
+      wholeFrom(1),
+    )
     .option('--host <address>', 'where its metrics and endpoints of flows are', '127.0.0.1')
     .option('--port <number>', 'the port of these; 0: any free one', portNumber, 0)
     .option('--leave', 'leave for good at the end: its session at the broker ends, once it is empty', false)
@@ -48,7 +52,9 @@ async function run(url: string, options: Options): Promise<void> {
   };
   const secret = environment('SLUICE_FLEET_SECRET');
   if (secret === undefined) {
-    throw new UserError('expected SLUICE_FLEET_SECRET to hold the secret of the fleet, got nothing: sluice fleet secret prints it');
+    throw new UserError(
+      'expected SLUICE_FLEET_SECRET to hold the secret of the fleet, got nothing: sluice fleet secret prints it',
+    );
   }
   checkedSecret(secret, 'SLUICE_FLEET_SECRET');
   const { stopped, signal } = onStopSignal('what is under way, then the sinks', say);

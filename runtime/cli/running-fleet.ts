@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { FleetFolder } from '../fleet/fleet-folder.js';
-import type { FleetStatus } from '../fleet/status.js';
+import { FleetFolder } from '../fleet/launcher/folder.js';
+import type { FleetStatus } from '../fleet/launcher/status.js';
 import { isAlive } from '../launcher/run-file.js';
 import { UserError } from '../launcher/user-error.js';
 import { ask, type Answering } from './ask.js';

@@ -48,15 +48,19 @@ export class MemberProcess {
         this.#member.publish(topic, encodeReport(report), { retain: true });
       },
     });
+    // Not retained: what it has said last stays, for a launcher that starts later.
+    this.#member.will(topic, encodeReport(this.#reporter.gone()));
     return this.#member.run();
   }
 
   draining(): void {
+    this.#member.pause();
     this.#reporter?.turn('draining');
   }
 
   /** Ends the instance's sessions, once they are empty. */
   async leave(instance: Instance): Promise<void> {
+    this.#member.pause();
     this.#reporter?.turn('leaving');
     this.#end = 'stranded';
     const { ended, reason } = await instance.leave(LEAVE_LIMIT_MS);

@@ -135,6 +135,7 @@ export class SupervisedInstance {
     this.#url = url;
     this.#port = Number(new URL(url).port || 80);
     folder.write({ ...file, url });
-    if (problem !== undefined) say(fleet === undefined ? `${problem}: open the editor at ${url}` : `${what}: ${problem}`);
+    if (problem !== undefined)
+      say(fleet === undefined ? `${problem}: open the editor at ${url}` : `${what}: ${problem}`);
   }
 }

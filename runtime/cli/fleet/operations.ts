@@ -7,7 +7,9 @@ const EXIT_CODES = '\nExit code 0: done; 1: not, and why; 2: a wrong option.';
 
 export function scaleCommand(): Command {
   return withUserDir(new Command('scale'))
-    .description('Change the number of workers on the machine of the launcher. Those that go leave when their sessions are empty.')
+    .description(
+      'Change the number of workers on the machine of the launcher. Those that go leave when their sessions are empty.',
+    )
     .addArgument(new Argument('<workers>', 'how many there are to be').argParser(wholeFrom(1)))
     .addHelpText('after', EXIT_CODES)
     .action(async (workers: number, { userDir }: UserDir) => operate(userDir, 'scale', { workers }));

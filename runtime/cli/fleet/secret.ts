@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { FleetFolder } from '../../fleet/fleet-folder.js';
+import { FleetFolder } from '../../fleet/launcher/folder.js';
 import { withUserDir, type UserDir } from './user-dir.js';
 
 export function secretCommand(): Command {

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import { bytesText } from '../../fleet/sentences.js';
-import type { FleetStatus, SlotStatus } from '../../fleet/status.js';
+import { bytesText } from '../../fleet/launcher/sentences.js';
+import type { FleetStatus, SlotStatus } from '../../fleet/launcher/status.js';
 import { gapSentence } from '../ledger.js';
 import { showLive } from '../live-text.js';
 import { positive } from '../options.js';
@@ -33,6 +33,9 @@ async function status({ userDir, every, once, json }: StatusOptions): Promise<vo
   const last = await showLive({ ask: () => fleet.status(), textOf, json, single: once, everySeconds: every });
   if (last.dangers.length > 0 || !last.balanced) process.exitCode = 1;
 }
+
+/** What an instance in another state has said of its load is from before. */
+const LIVE = new Set<SlotStatus['state']>(['running', 'draining', 'leaving']);
 
 const TITLES = [
   'slot',
@@ -73,19 +76,22 @@ function rowOf({ slot, name, host, state, takesMessages, restarts, report }: Slo
   const head = [slot, name, host, shown];
   if (report === undefined) return [...head, ...Array<string>(TITLES.length - head.length).fill('')];
   const { flow, rate, inFlight, window, ageSeconds, spool, load, lastError } = report;
-  return [
-    ...head,
-    flow.revision === flow.wanted ? String(flow.revision) : `${flow.revision} (${flow.wanted} is out)`,
+  const isLive = LIVE.has(state);
+  const now = [
     Math.round(rate.in),
     Math.round(rate.out),
     inFlight,
     window === undefined ? '' : percent(window),
     ageSeconds === undefined ? '' : `${ageSeconds.toFixed(1)} s`,
+  ];
+  const used = [percent(load.cpu), bytesText(load.memoryBytes), `${load.loopDelayMs} ms`];
+  return [
+    ...head,
+    flow.revision === flow.wanted ? String(flow.revision) : `${flow.revision} (${flow.wanted} is out)`,
+    ...(isLive ? now : now.map(() => '')),
     spool.records === 0 ? '0' : `${spool.records.toLocaleString('en')} (${bytesText(spool.bytes)})`,
     spool.records === 0 ? '' : `${Math.round(spool.lagSeconds)} s`,
-    percent(load.cpu),
-    bytesText(load.memoryBytes),
-    `${load.loopDelayMs} ms`,
+    ...(isLive ? used : used.map(() => '')),
     restarts,
     short(lastError ?? ''),
   ];

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { launchFleet, type RunningFleet } from '../../fleet/fleet-launcher.js';
+import { launchFleet, type RunningFleet } from '../../fleet/launcher/launch.js';
 import { UserError } from '../../launcher/user-error.js';
 import { fleetName, portNumber, wholeFrom } from '../options.js';
 import { onStopSignal } from '../stop-signal.js';
@@ -37,7 +37,11 @@ export function upCommand(): Command {
         .argParser(wholeFrom(1))
         .conflicts('workers'),
     )
-    .option('--fleet <name>', 'the name of the fleet on its broker (default: that of the folder, else "sluice")', fleetName)
+    .option(
+      '--fleet <name>',
+      'the name of the fleet on its broker (default: that of the folder, else "sluice")',
+      fleetName,
+    )
     .option('--host <address>', 'where the editor listens', '127.0.0.1')
     .option('--port <number>', "the editor's port; 0: any free one", portNumber, 1880)
     .option('--mongodb-port <number>', "the embedded document store's port", portNumber, 27017)
@@ -69,7 +73,8 @@ async function up(flow: string | undefined, options: UpOptions): Promise<void> {
   if (why !== signal) say(String(why));
   const clean = await fleet.stop();
   if (why !== signal || !clean) process.exitCode = 1;
-  else if (!options.json) process.stdout.write('Stopped. What the broker keeps for the workers waits for the next start.\n');
+  else if (!options.json)
+    process.stdout.write('Stopped. What the broker keeps for the workers waits for the next start.\n');
 }
 
 function limitsOf({ min = 1, max }: UpOptions): { min: number; max: number } | undefined {

@@ -10,11 +10,11 @@ import { RateMeter } from './rate-meter.js';
 export interface ReporterPorts {
   readonly slot: number;
   readonly instance: Instance;
-  flowState(): FlowState;
+  readonly flowState: () => FlowState;
   /** The last line that the log has as an error. */
-  lastError(): string | undefined;
+  readonly lastError: () => string | undefined;
   /** Takes a report to whoever is to have it. */
-  deliver(report: InstanceReport): void;
+  readonly deliver: (report: InstanceReport) => void;
 }
 
 const EVERY_MS = 1_000;
@@ -51,15 +51,24 @@ export class Reporter {
     this.turn(state);
   }
 
+  /** What is to be said when it can say nothing any more. */
+  gone(): InstanceReport {
+    return { ...this.#make(), state: 'gone' };
+  }
+
   #report(): void {
-    const { slot, instance, flowState, lastError, deliver } = this.#ports;
+    this.#ports.deliver(this.#make());
+  }
+
+  #make(): InstanceReport {
+    const { slot, instance, flowState, lastError } = this.#ports;
     const { revision, wanted, problem } = flowState();
     const ledger = sumsOf(instance.ledger());
     const ingests = instance.report().nodes.filter(({ type }) => type === 'mqtt-ingest');
     const at = Date.now();
     this.#load = this.#process.read();
     const error = lastError();
-    deliver({
+    return {
       slot,
       name: instance.name,
       role: slot === EDITOR_SLOT ? 'editor' : 'worker',
@@ -78,6 +87,6 @@ export class Reporter {
       problems: healthOf(instance, this.#load.loopDelayMs).problems,
       ...(error !== undefined && { lastError: error }),
       ledger,
-    });
+    };
   }
 }

@@ -1,5 +1,5 @@
 import { messageOf } from '../../launcher/user-error.js';
-import type { Fleet } from '../fleet.js';
+import type { Fleet } from '../launcher/fleet.js';
 import { decide, MEMORY_MS, type Limits, type Sample } from './decide.js';
 import type { LoadSignal } from './load-signal.js';
 
@@ -8,7 +8,7 @@ const EVERY_MS = 1_000;
 export interface AutoscalerPorts {
   readonly fleet: Fleet;
   readonly limits: Limits;
-  signal(): LoadSignal;
+  readonly signal: () => LoadSignal;
   readonly say: (sentence: string) => void;
 }
 

@@ -1,4 +1,4 @@
-import type { Roster } from '../roster.js';
+import type { Roster } from '../launcher/roster.js';
 
 /** What more or fewer workers are decided by. */
 export interface LoadSignal {

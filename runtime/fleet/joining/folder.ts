@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writePrivate } from '../launcher/run-file.js';
-import { UserError } from '../launcher/user-error.js';
-import { UserFolder } from '../launcher/user-folder.js';
+import { writePrivate } from '../../launcher/run-file.js';
+import { UserError } from '../../launcher/user-error.js';
+import { UserFolder } from '../../launcher/user-folder.js';
 
 interface MemberFile {
   readonly member: string;

@@ -1,4 +1,4 @@
-import type { InstanceReport } from './report/instance-report.js';
+import type { InstanceReport } from '../report/instance-report.js';
 
 /** What an instance had on a disk that is gone; undefined where it had nothing. */
 export function heldOnDisk(report: InstanceReport | undefined): string | undefined {

@@ -1,14 +1,14 @@
 import { userInfo } from 'node:os';
-import { UserError } from '../launcher/user-error.js';
+import { UserError } from '../../launcher/user-error.js';
 import type { Routes } from './control-server.js';
 import type { Fleet } from './fleet.js';
 import type { FleetStatus } from './status.js';
 
 export interface RouteSources {
   readonly fleet: Fleet;
-  status(): FleetStatus;
-  metrics(): Promise<string>;
-  down(): void;
+  readonly status: () => FleetStatus;
+  readonly metrics: () => Promise<string>;
+  readonly down: () => void;
 }
 
 /** What commands ask of a launcher. An operation is answered with a sentence, once it is done. */

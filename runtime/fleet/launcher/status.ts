@@ -1,10 +1,10 @@
 import type { Fleet } from './fleet.js';
-import { EDITOR_SLOT, instanceName } from './identity.js';
-import { totalOf, type InstanceReport, type LedgerSums } from './report/instance-report.js';
+import { EDITOR_SLOT, instanceName } from '../identity.js';
+import { totalOf, type InstanceReport, type LedgerSums } from '../report/instance-report.js';
 import type { Roster } from './roster.js';
 import { heldOnDisk } from './sentences.js';
-import type { ProcessState } from './slot-process.js';
-import type { Holder, SlotTable } from './slot-table.js';
+import type { ProcessState } from '../slots/process.js';
+import type { Holder, SlotTable } from '../slots/table.js';
 
 /** `silent`: it should speak, and does not; `away`: it has joined from another machine, and is not there. */
 export type SlotState = ProcessState | 'silent' | 'away';
@@ -96,7 +96,7 @@ function stateOf(slot: number, { fleet, table, roster }: StatusSources): SlotSta
 function dangerOf(slot: number, state: SlotState, { fleet, table, roster }: StatusSources): string | undefined {
   const report = roster.last(slot);
   const onDisk = heldOnDisk(report);
-  const kept = `${slot === EDITOR_SLOT ? '' : 'its session is held by nobody, and what the broker gives it waits'}`;
+  const kept = slot === EDITOR_SLOT ? '' : 'its session is held by nobody, and what the broker gives it waits';
   switch (state) {
     case 'failed':
       return sentence(slot, [fleet.processes.get(slot)?.failure, kept], `sluice fleet restart ${slot}`);

@@ -1,5 +1,5 @@
-import { withoutSecrets } from '../launcher/shown-url.js';
-import { UserError } from '../launcher/user-error.js';
+import { withoutSecrets } from '../../launcher/shown-url.js';
+import { UserError } from '../../launcher/user-error.js';
 
 const BROKERS = 'mosquitto, HiveMQ, EMQX, VerneMQ or NanoMQ';
 

@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { writePrivate } from '../launcher/run-file.js';
-import { UserError } from '../launcher/user-error.js';
-import { EDITOR_SLOT } from './identity.js';
+import { writePrivate } from '../../launcher/run-file.js';
+import { UserError } from '../../launcher/user-error.js';
+import { EDITOR_SLOT } from '../identity.js';
 
 /** Who a slot belongs to: a process of the launcher, or one that has joined from elsewhere. */
-export type Holder = { readonly kind: 'here' } | { readonly kind: 'joined'; readonly member: string; readonly host: string };
+export type Holder =
+  { readonly kind: 'here' } | { readonly kind: 'joined'; readonly member: string; readonly host: string };
 
 /**
  * - `held`: there are sessions under its client ids at the broker, and somebody is to read them

@@ -1,6 +1,6 @@
-import type { JoinAnswer, JoinRequest } from './join-request.js';
-import type { Roster } from './roster.js';
-import type { SlotTable } from './slot-table.js';
+import type { JoinAnswer, JoinRequest } from './request.js';
+import type { Roster } from '../launcher/roster.js';
+import type { SlotTable } from '../slots/table.js';
 
 /** Requests that were answered are known, so that one that is sent again is nothing. */
 const MOST_NONCES = 1_000;

@@ -1,11 +1,11 @@
 import { existsSync, lstatSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import type { UserFolder } from '../launcher/user-folder.js';
-import type { FleetFolder } from './fleet-folder.js';
-import { EDITOR_SLOT, instanceName } from './identity.js';
-import type { InstanceReport } from './report/instance-report.js';
-import { SlotLog } from './slot-log.js';
-import { SlotProcess } from './slot-process.js';
+import type { UserFolder } from '../../launcher/user-folder.js';
+import type { FleetFolder } from '../launcher/folder.js';
+import { EDITOR_SLOT, instanceName } from '../identity.js';
+import type { InstanceReport } from '../report/instance-report.js';
+import { SlotLog } from './log.js';
+import { SlotProcess } from './process.js';
 
 export interface SlotFactoryOptions {
   readonly folder: FleetFolder;
@@ -34,7 +34,12 @@ export async function makeSlotProcess(slot: number, options: SlotFactoryOptions)
     file,
     host,
     port: slot === EDITOR_SLOT ? port : 0,
-    environment: instanceEnvironment({ ...services, SLUICE_NAME: name, SLUICE_FLEET: fleet, SLUICE_SLOT: String(slot) }),
+    environment: instanceEnvironment({
+      ...services,
+      SLUICE_NAME: name,
+      SLUICE_FLEET: fleet,
+      SLUICE_SLOT: String(slot),
+    }),
     fleet: { fleet, slot, brokerUrl, secret },
     stderr: new SlotLog(folder.log(slot), name),
     onReport,

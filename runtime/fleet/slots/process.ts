@@ -1,7 +1,7 @@
-import type { InstanceReply } from '../launcher/instance-protocol.js';
-import { SupervisedInstance, type InstanceSettings } from '../launcher/supervised-instance.js';
-import { UserError } from '../launcher/user-error.js';
-import type { InstanceReport } from './report/instance-report.js';
+import type { InstanceReply } from '../../launcher/instance-protocol.js';
+import { SupervisedInstance, type InstanceSettings } from '../../launcher/supervised-instance.js';
+import { UserError } from '../../launcher/user-error.js';
+import type { InstanceReport } from '../report/instance-report.js';
 
 /**
  * - `starting`: also again, after it has ended

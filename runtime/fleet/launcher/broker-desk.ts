@@ -1,12 +1,12 @@
-import type { FleetChannel } from './channel.js';
+import type { FleetChannel } from '../channel.js';
 import type { Fleet } from './fleet.js';
-import { EDITOR_SLOT } from './identity.js';
-import { JoinDesk } from './join-desk.js';
-import { decodeJoinRequest } from './join-request.js';
-import { decodeReport, type InstanceReport } from './report/instance-report.js';
+import { EDITOR_SLOT } from '../identity.js';
+import { JoinDesk } from '../joining/desk.js';
+import { decodeJoinRequest } from '../joining/request.js';
+import { decodeReport, type InstanceReport } from '../report/instance-report.js';
 import type { Roster } from './roster.js';
-import type { SlotTable } from './slot-table.js';
-import type { FleetTopics } from './topics.js';
+import type { SlotTable } from '../slots/table.js';
+import type { FleetTopics } from '../topics.js';
 
 /** Retained reports come at once, live ones every second: by then another launcher of the fleet is known. */
 export const OTHERS_KNOWN_MS = 2_500;
@@ -29,9 +29,9 @@ export class BrokerDesk {
     this.#ports = ports;
   }
 
-  async hear(): Promise<void> {
+  hear(): void {
     const { channel, topics } = this.#ports;
-    await channel.listen(topics.instance('+'), (body, retained) => {
+    channel.listen(topics.instance('+'), (body, retained) => {
       const report = decodeReport(body);
       if (report !== undefined) this.#hear(report, retained);
     });
@@ -43,16 +43,20 @@ export class BrokerDesk {
   }
 
   /** Answers those who join, from now on. */
-  async open(fleet: Fleet): Promise<void> {
+  open(fleet: Fleet): void {
     this.#fleet = fleet;
     const { channel, topics, table, roster, say } = this.#ports;
     const desk = new JoinDesk(table, roster);
-    await channel.listen(topics.join, (body) => {
+    channel.listen(topics.join, (body) => {
       const request = decodeJoinRequest(body);
       const answer = request === undefined ? undefined : desk.answer(request);
       if (request === undefined || answer === undefined) return;
-      say('slot' in answer ? `${request.host} joins as slot ${answer.slot}` : `${request.host} may not join: ${answer.refused}`);
-      void channel.publish(topics.joined(request.nonce), answer);
+      say(
+        'slot' in answer
+          ? `${request.host} joins as slot ${answer.slot}`
+          : `${request.host} may not join: ${answer.refused}`,
+      );
+      channel.publish(topics.joined(request.nonce), answer);
     });
   }
 

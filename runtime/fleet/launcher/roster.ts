@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { InstanceReport } from './report/instance-report.js';
+import type { InstanceReport } from '../report/instance-report.js';
 
 interface Heard {
   readonly report: InstanceReport;
@@ -28,9 +28,20 @@ export class Roster {
    */
   hear(report: InstanceReport, retained = false): void {
     const last = this.#heard.get(report.slot)?.report;
+    if (report.state === 'gone') {
+      this.#lose(report);
+      return;
+    }
     if (last !== undefined && report.at < last.at && (retained || this.isLive(report.slot))) return;
     const now = this.#now();
     this.#heard.set(report.slot, { report, at: retained ? Math.min(now, report.at) : now });
+  }
+
+  /** The broker has lost its connection, and says so with what it was given when that was made. */
+  #lose({ slot, runId }: InstanceReport): void {
+    const heard = this.#heard.get(slot);
+    if (heard?.report.runId !== runId) return;
+    this.#heard.set(slot, { ...heard, report: { ...heard.report, state: 'gone' } });
   }
 
   /** The slots that anything is known of. */
@@ -57,7 +68,9 @@ export class Roster {
   /** Whether messages go to it, in flows of the fleet. */
   takesMessages(slot: number): boolean {
     const { state, subscribed, role, flow } = this.last(slot) ?? {};
-    return this.isLive(slot) && state === 'running' && subscribed === true && (role === 'editor' || flow?.revision !== 0);
+    return (
+      this.isLive(slot) && state === 'running' && subscribed === true && (role === 'editor' || flow?.revision !== 0)
+    );
   }
 
   forget(slot: number): void {

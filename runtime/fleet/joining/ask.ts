@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { UserError } from '../launcher/user-error.js';
-import type { FleetChannel } from './channel.js';
-import { decodeJoinAnswer, type JoinAnswer, type JoinRequest } from './join-request.js';
-import type { FleetTopics } from './topics.js';
+import { UserError } from '../../launcher/user-error.js';
+import type { FleetChannel } from '../channel.js';
+import { decodeJoinAnswer, type JoinAnswer, type JoinRequest } from './request.js';
+import type { FleetTopics } from '../topics.js';
 
 const ASK_EVERY_MS = 3_000;
 const ANSWER_WITHIN_MS = 30_000;
@@ -23,12 +23,13 @@ export async function askForSlot(
   const deadline = performance.now() + ANSWER_WITHIN_MS;
   for (let attempt = 0; performance.now() < deadline; attempt++) {
     const nonce = randomUUID();
-    await channel.listen(topics.joined(nonce), (body) => {
+    const end = channel.listen(topics.joined(nonce), (body) => {
       const answer = decodeJoinAnswer(body);
       if (answer !== undefined) answered.resolve(answer);
     });
-    await channel.publish(topics.join, { ...request, nonce });
+    channel.publish(topics.join, { ...request, nonce });
     const answer = await Promise.race([answered.promise, delay(ASK_EVERY_MS)]);
+    end();
     if (answer !== undefined) {
       if ('slot' in answer) return answer.slot;
       throw new UserError(answer.refused);

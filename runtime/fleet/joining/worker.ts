@@ -1,16 +1,15 @@
 import { hostname } from 'node:os';
-import { isLoopback } from '../launcher/loopback.js';
-import { Started } from '../launcher/started.js';
-import { FleetChannel } from './channel.js';
+import { isLoopback } from '../../launcher/loopback.js';
+import { Started } from '../../launcher/started.js';
+import { FleetChannel } from '../channel.js';
 import { decodeCommand, type WorkerCommand } from './command.js';
-import { instanceName } from './identity.js';
-import { askForSlot } from './joining.js';
-import { FleetKeys } from './keys.js';
-import { MemberFolder } from './member-folder.js';
-import { instanceEnvironment } from './slot-factory.js';
-import { SlotLog } from './slot-log.js';
-import { SlotProcess } from './slot-process.js';
-import { FleetTopics } from './topics.js';
+import { instanceName } from '../identity.js';
+import { askForSlot } from './ask.js';
+import { MemberFolder } from './folder.js';
+import { instanceEnvironment } from '../slots/factory.js';
+import { SlotLog } from '../slots/log.js';
+import { SlotProcess } from '../slots/process.js';
+import { FleetTopics } from '../topics.js';
 
 export interface JoinOptions {
   readonly brokerUrl: string;
@@ -58,9 +57,13 @@ async function join(options: JoinOptions, started: Started): Promise<JoinedWorke
     return true;
   });
   const topics = new FleetTopics(fleet);
-  const channel = await FleetChannel.connect(brokerUrl, new FleetKeys(secret, fleet), say);
+  const channel = await FleetChannel.connect({ fleet, slot: options.slot ?? 0, brokerUrl, secret }, say);
   started.add(() => channel.close().then(() => true));
-  const request = { member: folder.member(fleet), host: hostname(), ...(options.slot !== undefined && { slot: options.slot }) };
+  const request = {
+    member: folder.member(fleet),
+    host: hostname(),
+    ...(options.slot !== undefined && { slot: options.slot }),
+  };
   const slot = await askForSlot(channel, topics, request, say);
 
   const name = instanceName({ fleet, slot });
@@ -86,9 +89,10 @@ async function join(options: JoinOptions, started: Started): Promise<JoinedWorke
   let how: 'drain' | 'leave' = 'drain';
   started.add(() => worker.stop(how));
   const left = Promise.withResolvers<boolean>();
-  await channel.listen(topics.command(slot), (body) => {
+  channel.listen(topics.command(slot), (body) => {
     const command = decodeCommand(body);
-    if (command !== undefined) void obey(command, worker, say).then((ended) => ended !== undefined && left.resolve(ended));
+    if (command !== undefined)
+      void obey(command, worker, say).then((ended) => ended !== undefined && left.resolve(ended));
   });
   await worker.start();
   return {

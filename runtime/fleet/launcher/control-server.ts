@@ -2,12 +2,14 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { environment } from '../launcher/environment.js';
-import { sameText } from '../launcher/same-text.js';
-import { messageOf, UserError } from '../launcher/user-error.js';
+import { environment } from '../../launcher/environment.js';
+import { sameText } from '../../launcher/same-text.js';
+import { messageOf, UserError } from '../../launcher/user-error.js';
 
 /** What can be asked, by method and path: `'POST /scale'`. What it resolves with is the answer, a string as plain text. */
-export type Routes = Readonly<Record<string, (body: Readonly<Record<string, unknown>>) => unknown>>;
+export type Routes = Readonly<Record<string, Route>>;
+
+type Route = (body: Readonly<Record<string, unknown>>) => unknown;
 
 /** Longer than any request of ours. */
 const MOST_BYTES = 64 * 1024;
@@ -52,8 +54,12 @@ export class ControlServer {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     const name = `${request.method ?? ''} ${pathname}`;
     const route = Object.hasOwn(this.#routes, name) ? this.#routes[name] : undefined;
-    if (!this.#mayAsk(request, name)) return send(response, 401, { message: 'expected the token of the fleet' });
-    if (route === undefined) return send(response, 404, { message: `expected something to ask for, got ${name}` });
+    if (!this.#mayAsk(request, name)) send(response, 401, { message: 'expected the token of the fleet' });
+    else if (route === undefined) send(response, 404, { message: `expected something to ask for, got ${name}` });
+    else await this.#follow(route, request, response);
+  }
+
+  async #follow(route: Route, request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       send(response, 200, (await route(await bodyOf(request))) ?? {});
     } catch (error) {

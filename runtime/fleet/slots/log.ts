@@ -1,7 +1,7 @@
-import { appendFileSync, existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { appendFileSync, closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Writable } from 'node:stream';
-import { messageOf } from '../launcher/user-error.js';
+import { messageOf } from '../../launcher/user-error.js';
 
 /** A log is kept in two files of at most so much: it, and the one before it. */
 const MOST_BYTES = 2 * 1024 * 1024;
@@ -20,7 +20,8 @@ export class SlotLog extends Writable {
     mkdirSync(dirname(path), { recursive: true });
     this.#path = path;
     this.#name = name;
-    this.#bytes = existsSync(path) ? statSync(path).size : 0;
+    closeSync(openSync(path, 'a', 0o600));
+    this.#bytes = statSync(path).size;
   }
 
   override _write(chunk: Buffer | string, _encoding: BufferEncoding, done: () => void): void {

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { environment } from '../launcher/environment.js';
-import { RunFile, type RunningProcess } from '../launcher/run-file.js';
-import { UserError } from '../launcher/user-error.js';
-import { UserFolder } from '../launcher/user-folder.js';
-import { EDITOR_SLOT } from './identity.js';
+import { environment } from '../../launcher/environment.js';
+import { RunFile, type RunningProcess } from '../../launcher/run-file.js';
+import { UserError } from '../../launcher/user-error.js';
+import { UserFolder } from '../../launcher/user-folder.js';
+import { EDITOR_SLOT } from '../identity.js';
 
 /** `<user folder>/fleet.json`: how a command finds the launcher of a fleet. */
 export interface FleetFile extends RunningProcess {

@@ -1,28 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { environment } from '../launcher/environment.js';
-import { expectPassword } from '../launcher/launcher.js';
-import { startServices, type Services } from '../launcher/services.js';
-import { Started } from '../launcher/started.js';
-import { UserError } from '../launcher/user-error.js';
+import { environment } from '../../launcher/environment.js';
+import { expectPassword } from '../../launcher/launcher.js';
+import { startServices, type Services } from '../../launcher/services.js';
+import { Started } from '../../launcher/started.js';
+import { UserError } from '../../launcher/user-error.js';
 import { BrokerDesk, OTHERS_KNOWN_MS } from './broker-desk.js';
-import { FleetChannel } from './channel.js';
+import { FleetChannel } from '../channel.js';
 import { ControlServer } from './control-server.js';
-import { expectBroker } from './expect-sharing.js';
+import { expectBroker } from './broker.js';
 import { Fleet } from './fleet.js';
-import { FleetFolder } from './fleet-folder.js';
-import { fleetMetrics } from './fleet-metrics.js';
-import { fleetRoutes } from './fleet-routes.js';
-import { EDITOR_SLOT } from './identity.js';
-import { FleetKeys } from './keys.js';
+import { FleetFolder } from './folder.js';
+import { fleetMetrics } from './metrics.js';
+import { fleetRoutes } from './routes.js';
+import { EDITOR_SLOT } from '../identity.js';
 import { Roster } from './roster.js';
-import { Autoscaler } from './scaling/autoscaler.js';
-import type { Limits } from './scaling/decide.js';
-import { loadSignal } from './scaling/load-signal.js';
-import { makeSlotProcess } from './slot-factory.js';
-import { SlotTable } from './slot-table.js';
+import { Autoscaler } from '../scaling/autoscaler.js';
+import type { Limits } from '../scaling/decide.js';
+import { loadSignal } from '../scaling/load-signal.js';
+import { makeSlotProcess } from '../slots/factory.js';
+import { SlotTable } from '../slots/table.js';
 import { slotsStatus, type FleetStatus } from './status.js';
-import { FleetTopics } from './topics.js';
+import { FleetTopics } from '../topics.js';
 
 export interface FleetLaunchOptions {
   /** A flow file; undefined for the default flow, where the folder has none. */
@@ -83,7 +82,8 @@ async function launch(options: FleetLaunchOptions, started: Started): Promise<Ru
   const secret = folder.secretOrNew();
   const topics = new FleetTopics(table.fleet);
   const roster = new Roster();
-  const channel = await FleetChannel.connect(brokerUrl, new FleetKeys(secret, table.fleet), say);
+  const identity = { fleet: table.fleet, slot: EDITOR_SLOT };
+  const channel = await FleetChannel.connect({ ...identity, brokerUrl, secret }, say);
   started.add(() => channel.close().then(() => true));
   const desk = new BrokerDesk({ channel, topics, table, roster, say });
   await expectAlone(desk, table.fleet);
@@ -114,12 +114,14 @@ async function launch(options: FleetLaunchOptions, started: Started): Promise<Ru
     say,
   });
   started.add(() => fleet.stop());
-  await desk.open(fleet);
+  desk.open(fleet);
   const before = fleet.workersHere.length;
   await fleet.start(options.workers ?? scaling?.min ?? (before === 0 ? 2 : before));
 
   const autoscaler =
-    scaling === undefined ? undefined : new Autoscaler({ fleet, limits: scaling, signal: () => loadSignal(roster), say });
+    scaling === undefined
+      ? undefined
+      : new Autoscaler({ fleet, limits: scaling, signal: () => loadSignal(roster), say });
   const asked = Promise.withResolvers<void>();
   const status = (): FleetStatus => ({
     fleet: table.fleet,
@@ -170,7 +172,7 @@ async function expectNobody(folder: FleetFolder): Promise<void> {
 
 /** Two launchers of one fleet would give out the same client ids. @throws UserError when there is another */
 async function expectAlone(desk: BrokerDesk, fleet: string): Promise<void> {
-  await desk.hear();
+  desk.hear();
   await delay(OTHERS_KNOWN_MS);
   const { other } = desk;
   if (other === undefined) return;

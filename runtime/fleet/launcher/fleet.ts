@@ -1,21 +1,21 @@
-import { messageOf, UserError } from '../launcher/user-error.js';
-import type { WorkerCommand } from './command.js';
-import type { FlowRevision } from './flows/member.js';
-import { EDITOR_SLOT } from './identity.js';
+import { messageOf, UserError } from '../../launcher/user-error.js';
+import type { WorkerCommand } from '../joining/command.js';
+import type { FlowRevision } from '../flows/member.js';
+import { EDITOR_SLOT } from '../identity.js';
 import type { Roster } from './roster.js';
-import type { SlotProcess } from './slot-process.js';
-import { HERE, type SlotTable } from './slot-table.js';
+import type { SlotProcess } from '../slots/process.js';
+import { HERE, type SlotTable } from '../slots/table.js';
 import { heldOnDisk } from './sentences.js';
 
 export interface FleetPorts {
   readonly table: SlotTable;
   readonly roster: Roster;
   /** The process of a slot on this machine, not started. */
-  makeProcess(slot: number): Promise<SlotProcess>;
-  /** Asks a worker on another machine. Resolves when the broker has it. */
-  command(slot: number, command: WorkerCommand): Promise<void>;
+  readonly makeProcess: (slot: number) => Promise<SlotProcess>;
+  /** Asks a worker on another machine. */
+  readonly command: (slot: number, command: WorkerCommand) => void;
   /** Nothing of a slot is left: neither what it has said, nor that this machine has it. */
-  forget(slot: number): Promise<void>;
+  readonly forget: (slot: number) => Promise<void>;
   readonly say: (sentence: string) => void;
 }
 
@@ -57,7 +57,8 @@ export class Fleet {
     return this.#alone(async () => {
       const kept = this.workersHere;
       this.#take(workers - kept.length);
-      await Promise.all([EDITOR_SLOT, ...this.workersHere].map((slot) => this.#run(slot)));
+      await this.#run(EDITOR_SLOT); // workers then find the flows at the broker
+      await Promise.all(this.workersHere.map((slot) => this.#run(slot)));
       await this.#ports.roster.until(() => this.#allTake(), READY_WITHIN_MS);
       // What cannot leave now is shown as a danger; the others do their work.
       await this.#shrinkTo(workers).catch((error: unknown) => this.#ports.say(messageOf(error)));
@@ -219,7 +220,7 @@ export class Fleet {
     const runId = roster.last(slot)?.runId ?? '';
     const sameRun = (): boolean => roster.last(slot)?.runId === runId;
     const state = (): string => roster.last(slot)?.state ?? '';
-    await command(slot, { type, runId });
+    command(slot, { type, runId });
     const done = type === 'leave' ? () => ['left', 'stranded'].includes(state()) : () => !sameRun();
     if (!(await roster.until(done, COMMAND_WITHIN_MS))) {
       throw new UserError(`expected slot ${slot} to ${type} within ${COMMAND_WITHIN_MS / 1_000} s, which it did not`);
