@@ -10,6 +10,7 @@ import type { Message } from '../lib/message.js';
 import { compileSettings, type SettingsSchema } from '../lib/settings.js';
 import { configNodeError } from './config-node.js';
 import type { SourceDeliveries } from './deliveries.js';
+import { type Fleet, fleetOf } from './fleet.js';
 import { Instance, type RunningNode } from './instance.js';
 import { logLine } from './log-line.js';
 import { migrate } from './migrate.js';
@@ -57,6 +58,24 @@ interface BehaviourParts {
   stop?(): Promise<void>;
   /** Stores or hands back what it holds and lets go of everything. Resolves within 14 s. */
   close?(): Promise<void>;
+  /**
+   * For what is subscribed at a broker: asks to be sent nothing more. What the broker has for this client still comes, and is
+   * taken. Resolves when all that it had sent before it answered has arrived. It may be called again.
+   *
+   * @throws UnavailableError
+   */
+  withdraw?(): Promise<void>;
+  /**
+   * For what has a session at a broker, when its instance is not to come back: ends it. What the broker has for it is then
+   * gone, so not while there is something. It may be called again.
+   *
+   * @throws UnavailableError when it cannot be ended now
+   */
+  endSession?(): Promise<void>;
+  /** How many records are on this machine's disk, or on their way there; undefined as long as nobody can tell. */
+  spooled?(): number | undefined;
+  /** Stores what is on disk now, though it could wait for more. */
+  flush?(): void;
   /** What the node's button and `POST /sluice/node/:id/:action` can ask for. @throws ConfigError for an unknown action */
   action?(name: string, body: unknown): unknown;
   /** What `GET /sluice/node/:id/:view` shows. @throws ConfigError for an unknown view, or a wrong query */
@@ -76,6 +95,8 @@ export interface NodeContext<Config, Credentials> {
   readonly credentials: Credentials;
   /** The name of the instance. */
   readonly instance: string;
+  /** Which instance of which fleet it is, where it is in one. */
+  readonly fleet: Fleet | undefined;
   /** New at each start of the process. */
   readonly runId: string;
   /** Node-RED's user folder. */
@@ -252,6 +273,7 @@ export function defineNode<C extends TSchema, K extends TSchema>(specification: 
           config,
           credentials: secrets.resolve(node.credentials ?? {}, lookup),
           instance: instance.name,
+          fleet: fleetOf(process.env),
           runId: instance.runId,
           userDir: red.settings.userDir,
           origin,

@@ -1,4 +1,5 @@
 import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
+import { EDITOR_SLOT } from '../adapter/fleet.js';
 import type { Delivery } from '../lib/delivery/delivery.js';
 import { RejectedError } from '../lib/errors.js';
 import { MESSAGE_ID, uuidv7 } from '../lib/identity.js';
@@ -40,7 +41,7 @@ export class MqttIngest implements Behaviour {
       owner: context.id,
       filters: config.topics,
       qos: config.qos,
-      group: config.group,
+      group: config.group ?? fleetGroup(context),
       window: config.maxInFlight,
       receive: (publish, answer) => this.#receive(publish, answer),
       lost: () => this.#forget(),
@@ -146,4 +147,10 @@ export class MqttIngest implements Behaviour {
       return `${received()}; ${oldest.seconds.toFixed()} s in ${oldest.holder}`;
     });
   }
+}
+
+/** On the workers of a fleet, which have the same node each, the broker divides the messages among them. */
+function fleetGroup({ id, fleet }: Pick<NodeContext<Config, unknown>, 'id' | 'fleet'>): string | undefined {
+  if (fleet === undefined || fleet.slot === EDITOR_SLOT) return undefined;
+  return `${fleet.name}-${encodeURIComponent(id)}`; // what no group may have stands in no id but one made by hand
 }

@@ -1,23 +1,28 @@
 import type { Behaviour, IsFailed, NodeContext } from '../adapter/define-node.js';
 import { atMost, FLUSH_LIMIT_MS } from '../adapter/waiting.js';
+import { UnavailableError } from '../lib/errors.js';
 import type { Config, Credentials } from './config.js';
 import { Connection, END_TIMEOUT_MS, type ConnectionState } from './connection.js';
 import { Outbox, type Publication, type Publishing } from './outbox.js';
 import { Receiver } from './receiver.js';
+import { type Session, sessionOf } from './session.js';
 import { Subscriptions, type Subscription, type SubscriptionRequest } from './subscriptions.js';
 import { readTls } from './tls.js';
 
-/** Without `closing` the nodes that use it have closed when it begins to. */
+/** Without `closing` the nodes that use it have closed when it begins to; without `fleet` it is in none. */
 type BrokerContext = Pick<
   NodeContext<Config, Credentials>,
   'id' | 'instance' | 'config' | 'credentials' | 'counters' | 'status' | 'log'
 > &
-  Partial<Pick<NodeContext<Config, Credentials>, 'closing'>>;
+  Partial<Pick<NodeContext<Config, Credentials>, 'closing' | 'fleet'>>;
 
 /** Since the flow began to close: with what comes after it, it is less than Node-RED's limit. */
 const SETTLE_LIMIT_MS = FLUSH_LIMIT_MS + 200;
 /** For the PUBRELs: those that come later are for a session that goes on. aedes leaves out some. */
 const RELEASE_LIMIT_MS = 500;
+
+/** A member of a shared group that HiveMQ has left idle is given something again when it subscribes again. */
+const RENEW_EVERY_MS = 1_000;
 
 const RANK = ['error', 'warning', 'busy', 'ok', 'off'] as const;
 const UNVERIFIED = 'whoever answers is taken for the broker: its certificate is not verified';
@@ -40,18 +45,27 @@ export class MqttBroker implements Behaviour {
   readonly #receiver: Receiver;
   readonly #outbox: Outbox;
   readonly #unverified: boolean;
+  readonly #session: Session;
+  readonly #renewEveryMs: number;
+  #renewals: NodeJS.Timeout | undefined;
   #started = false;
   #closingSince: number | undefined;
 
-  /** @throws ConfigError `tls` for a certificate or a key that is none, or does not fit */
-  constructor(context: BrokerContext) {
+  /**
+   * @param renewEveryMs - how often shared subscriptions are asked for again
+   * @throws ConfigError `tls` for a certificate or a key that is none, or does not fit
+   */
+  constructor(context: BrokerContext, renewEveryMs = RENEW_EVERY_MS) {
     this.#context = context;
+    this.#renewEveryMs = renewEveryMs;
+    this.#session = sessionOf(context);
     const { config, credentials } = context;
     const { url, user, password } = separateLogin(config.url);
-    const clientId = config.clientId ?? `sluice-${context.instance}-${context.id}`;
+    const { clientId } = this.#session;
     const { will, ...shared } = config;
     const settings = {
       ...shared,
+      ...this.#session,
       url,
       tls: readTls(url, config, credentials),
       user: credentials.user ?? user,
@@ -157,6 +171,7 @@ export class MqttBroker implements Behaviour {
 
   start(): void {
     this.#started = true;
+    this.#renewals = setInterval(() => this.#subscriptions.renew(), this.#renewEveryMs).unref();
     this.deployed(() => false);
     for (const connection of this.#wanted) connection.open();
   }
@@ -169,7 +184,27 @@ export class MqttBroker implements Behaviour {
     else this.#want(this.#inbound);
   }
 
+  async withdraw(): Promise<void> {
+    if (!this.#wanted.has(this.#inbound) || this.#inbound.over) return;
+    clearInterval(this.#renewals);
+    await this.#subscriptions.withdraw();
+  }
+
+  async endSession(): Promise<void> {
+    if (this.#inbound.client !== undefined) await atMost(RELEASE_LIMIT_MS, this.#receiver.released());
+    await this.withdraw();
+    const { open } = this.#receiver;
+    if (open > 0) {
+      throw new UnavailableError(`expected all that has come to be acknowledged, got ${open} messages that are not`, {
+        code: 'unanswered',
+      });
+    }
+    // First the one that something may come by.
+    for (const connection of [this.#inbound, this.#outbound]) await connection.endSession();
+  }
+
   async close(): Promise<void> {
+    clearInterval(this.#renewals);
     this.#listeners.clear();
     await Promise.all([this.#closeInbound(), this.#outbound.close()]);
   }
@@ -181,7 +216,13 @@ export class MqttBroker implements Behaviour {
   another(clientId: string): MqttBroker {
     const { topic: _none, ...will } = this.#context.config.will;
     const config = { ...this.#context.config, clientId, will, cleanStart: true };
-    return new MqttBroker({ ...this.#context, config, status: () => undefined, log: () => undefined });
+    return new MqttBroker({
+      ...this.#context,
+      config,
+      fleet: undefined,
+      status: () => undefined,
+      log: () => undefined,
+    });
   }
 
   /** Breaks the connection that publishes, as a line that fails does: without a DISCONNECT. It is made again. */
@@ -205,7 +246,7 @@ export class MqttBroker implements Behaviour {
     const now = performance.now();
     const deadline = (this.#closingSince ?? now) + SETTLE_LIMIT_MS;
     receiver.leave();
-    this.#subscriptions.leave(!this.#context.config.cleanStart);
+    this.#subscriptions.leave(!this.#session.cleanStart);
     await atMost(Math.max(0, deadline - now), receiver.settled());
     await atMost(RELEASE_LIMIT_MS, receiver.released());
     await this.#inbound.close();

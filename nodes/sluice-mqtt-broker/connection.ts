@@ -2,6 +2,7 @@ import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from 
 import type { StatusLevel } from '../adapter/status.js';
 import { within } from '../adapter/waiting.js';
 import { backoffDelay } from '../lib/backoff.js';
+import { messageOf, UnavailableError } from '../lib/errors.js';
 import { failureSentence, isUnsupportedVersion } from './failure.js';
 import type { Tls } from './tls.js';
 
@@ -128,6 +129,36 @@ export class Connection {
   async close(): Promise<void> {
     this.#over = true;
     await this.end();
+  }
+
+  /** Whether no connection is made any more. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /**
+   * Ends the connection, for good, and with it the session: what the broker has for it is gone.
+   *
+   * @throws UnavailableError without a connection to say it on; or, with MQTT 3.1.1, where no other is made
+   */
+  async endSession(): Promise<void> {
+    if (this.#over || this.#client === undefined) return;
+    const { client } = this;
+    if (client === undefined) {
+      throw new UnavailableError(`expected a connection to end the session on, got none: ${this.#state.text}`, {
+        code: 'broker-away',
+      });
+    }
+    const options = this.#options();
+    if (this.#version === 5) {
+      // [MQTT-3.14.2-2] allows it for every session. It is written in this turn, before anything else can come.
+      const ended = client.endAsync(false, { reasonCode: 0, properties: { sessionExpiryInterval: 0 } });
+      await within(END_TIMEOUT_MS, ended).catch(() => client.stream.destroy());
+      await this.close();
+    } else {
+      await this.close();
+      await discardSession(this.#settings.url, options);
+    }
   }
 
   #connect(): void {
@@ -275,4 +306,16 @@ export class Connection {
     this.#state = { level, text };
     this.#events.changed(this.#state);
   }
+}
+
+/** MQTT 3.1.1 has no other way to end a session than to begin a clean one under its id [MQTT-3.1.2-6]. */
+async function discardSession(url: string, options: IClientOptions): Promise<void> {
+  const { will: _none, ...clean } = options;
+  const client = await mqtt.connectAsync(url, { ...clean, clean: true }, false).catch((error: unknown) => {
+    throw new UnavailableError(`expected the broker to begin a clean session, got: ${messageOf(error)}`, {
+      code: 'broker-away',
+      cause: error,
+    });
+  });
+  await client.endAsync();
 }

@@ -81,6 +81,11 @@ export class Receiver {
     waiting?.next();
   }
 
+  /** How many messages have been received and not acknowledged. */
+  get open(): number {
+    return this.#answers.open + (this.#waiting === undefined ? 0 : 1);
+  }
+
   /** Resolves when all that was taken is acknowledged, or there is no connection to do that on. */
   async settled(): Promise<void> {
     while (this.#answers.open > 0) await this.#change();

@@ -1,10 +1,10 @@
 import type { IConnackPacket, MqttClient } from 'mqtt';
 import type { IsFailed, NodeContext } from '../adapter/define-node.js';
 import type { Receipt } from '../lib/delivery/answers.js';
-import { messageOf } from '../lib/errors.js';
 import { compileTopicFilter } from '../lib/topic.js';
 import type { ConnectionState } from './connection.js';
 import type { Publish } from './mqttjs.js';
+import { SubscribeRequests, subscriptionIdentifier } from './subscribe-requests.js';
 
 export interface SubscriptionRequest {
   /** The node that asks: while its successor cannot be made for a wrong setting, what comes for it is kept. */
@@ -38,7 +38,7 @@ export interface Subscription {
   stop(): Promise<void>;
 }
 
-interface Subscriber extends SubscriptionRequest {
+export interface Subscriber extends SubscriptionRequest {
   /** `new`: the deploy that makes it is not through, so that what it sends may have nowhere to go. */
   phase: 'new' | 'taking' | 'stopped';
   /** Topic filters as SUBSCRIBE carries them. */
@@ -57,7 +57,7 @@ interface Kept {
   readonly own: () => void;
 }
 
-interface SubscriptionPorts extends Pick<NodeContext<unknown, unknown>, 'counters' | 'log'> {
+export interface SubscriptionPorts extends Pick<NodeContext<unknown, unknown>, 'counters' | 'log'> {
   /** While it is connected. */
   client(): MqttClient | undefined;
   version(): 4 | 5;
@@ -74,13 +74,12 @@ export class Subscriptions {
   /** How many messages that came by this connection a subscriber has not answered. */
   #open = new Map<Subscriber, number>();
   #kept: Kept[] = [];
-  /** Subscriptions that the session may have and nobody needs. */
-  readonly #unwanted = new Set<string>();
+  readonly #requests: SubscribeRequests;
   #window = 0;
-  #identifiersAvailable = true;
 
   constructor(ports: SubscriptionPorts) {
     this.#ports = ports;
+    this.#requests = new SubscribeRequests({ ...ports, subscribers: this.#subscribers });
   }
 
   /** How many messages may be open, of all subscribers together. */
@@ -135,22 +134,26 @@ export class Subscriptions {
     // Without any it stays: what its former subscribers have taken may still be open.
     if (!this.empty) this.#window = [...this.#subscribers].reduce((sum, { window }) => sum + window, 0);
     const wanted = new Set([...this.#subscribers].flatMap(({ subscriptions }) => subscriptions));
-    for (const subscription of gone.flatMap(({ subscriptions }) => subscriptions)) this.#unwanted.add(subscription);
-    for (const subscription of wanted) this.#unwanted.delete(subscription);
     this.#giveKept();
-    const client = this.#ports.client();
-    if (client === undefined) return;
-    for (const subscriber of fresh) this.#subscribe(client, subscriber);
-    await this.#unsubscribe(client);
+    await this.#requests.changed(
+      fresh,
+      gone.flatMap(({ subscriptions }) => subscriptions).filter((one) => !wanted.has(one)),
+    );
+  }
+
+  /** Asks again for what is shared. */
+  renew(): void {
+    this.#requests.renew();
+  }
+
+  /** Asks the broker to send nothing more, for good. What it has for this session still comes, and is given. */
+  async withdraw(): Promise<void> {
+    await this.#requests.withdraw();
   }
 
   /** There is a connection: whatever the session holds, all is subscribed anew. */
   connected(client: MqttClient, connack: IConnackPacket): void {
-    this.#identifiersAvailable = connack.properties?.subscriptionIdentifiersAvailable !== false;
-    void this.#unsubscribe(client);
-    for (const subscriber of this.#subscribers) {
-      if (subscriber.phase !== 'new') this.#subscribe(client, subscriber);
-    }
+    this.#requests.connected(client, connack);
   }
 
   /** The state of the connection has changed. */
@@ -253,49 +256,6 @@ export class Subscriptions {
     this.#ports.log('warn', 'a message came for a subscription that this flow no longer has', { topic });
   }
 
-  #subscribe(client: MqttClient, subscriber: Subscriber): void {
-    const ports = this.#ports;
-    const withIdentifier = ports.version() === 5 && this.#identifiersAvailable;
-    const refusals: string[] = [];
-    const answers = subscriber.subscriptions.map(async (subscription, index) => {
-      // Subscribers of one filter have one subscription in the session: the last SUBSCRIBE replaces it [MQTT-3.8.4-3].
-      const qos = [...this.#subscribers]
-        .filter(({ subscriptions }) => subscriptions.includes(subscription))
-        .reduce<0 | 1 | 2>((highest, other) => (other.qos > highest ? other.qos : highest), 0);
-      const subscriptionIdentifier = subscriber.identifiers[index];
-      const properties =
-        withIdentifier && subscriptionIdentifier !== undefined ? { subscriptionIdentifier } : undefined;
-      try {
-        await client.subscribeAsync(subscription, { qos, ...(properties && { properties }) });
-      } catch (error) {
-        refusals.push(`${subscription} (${messageOf(error)})`);
-      }
-    });
-    void Promise.all(answers).then(() => {
-      // At the end of a connection there is no answer: the next one subscribes again.
-      if (client !== ports.client() || !this.#subscribers.has(subscriber) || subscriber.phase === 'stopped') return;
-      if (refusals.length === 0) {
-        subscriber.onState(ports.state());
-        return;
-      }
-      const text = `the broker refuses the subscription to ${refusals.join(', ')}`;
-      subscriber.onState({ level: 'error', text });
-      ports.log('error', 'the broker refuses a subscription', { refused: refusals.join(', ') });
-    });
-  }
-
-  /** Where there is no answer, the next connection does it again. */
-  async #unsubscribe(client: MqttClient): Promise<void> {
-    const subscriptions = [...this.#unwanted];
-    if (subscriptions.length === 0) return;
-    try {
-      await client.unsubscribeAsync(subscriptions);
-      for (const subscription of subscriptions) this.#unwanted.delete(subscription);
-    } catch (error) {
-      this.#ports.log('warn', 'could not unsubscribe', { reason: messageOf(error) });
-    }
-  }
-
   #state(): ConnectionState {
     const state = this.#ports.state();
     return state.level === 'ok' ? SUBSCRIBING : state;
@@ -320,11 +280,4 @@ class JointAnswer {
       if (--this.#open === 0) this.#give();
     };
   }
-}
-
-/** A subscription identifier (1 to 268,435,455, MQTT 5.0 section 3.8.2.1.2) that stays the same over restarts. */
-function subscriptionIdentifier(subscription: string): number {
-  let hash = 0x811c9dc5; // FNV-1a
-  for (const byte of Buffer.from(subscription)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return (hash % 268_435_455) + 1;
 }

@@ -4,12 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { Counters } from '../../nodes/lib/counters.js';
-import { compileSettings } from '../../nodes/lib/settings.js';
-import { MqttBroker } from '../../nodes/sluice-mqtt-broker/broker.js';
-import { config, type Config } from '../../nodes/sluice-mqtt-broker/config.js';
-import type { Publish } from '../../nodes/sluice-mqtt-broker/mqttjs.js';
-import type { Subscription, SubscriptionRequest } from '../../nodes/sluice-mqtt-broker/subscriptions.js';
+import { BrokerClient, type Received } from '../broker-client.js';
+import type { Config } from '../../nodes/sluice-mqtt-broker/config.js';
 import { startMqttWire, type MqttWire } from '../mqtt-wire.js';
 import { onEveryBroker } from '../servers/mqtt-brokers.js';
 import { startScriptedMqtt } from '../servers/scripted-mqtt.js';
@@ -18,67 +14,10 @@ import { describeWithServer } from '../servers/server.js';
 const CLIENT = fileURLToPath(new URL('../unanswering-client.ts', import.meta.url));
 const ACKNOWLEDGEMENT = { 1: 'puback', 2: 'pubrec' } as const;
 
-interface Message {
-  readonly text: string;
-  readonly publish: Publish;
-  readonly answer: () => void;
-}
-
-/** A client under an id of its own, and what it has received. Nothing is answered unless a test does it. */
-class Client {
-  readonly broker: MqttBroker;
-  readonly counters = new Counters();
-  readonly got: Message[] = [];
-  readonly states: string[] = [];
-  lost = 0;
-  readonly #changes = new EventEmitter().setMaxListeners(0);
-
-  constructor(settings: Partial<Config>) {
-    this.broker = new MqttBroker({
-      id: 'late',
-      instance: 'test',
-      config: compileSettings<Config>(config).resolve(settings, () => undefined),
-      credentials: {},
-      counters: this.counters,
-      status: () => undefined,
-      log: () => undefined,
-    });
-  }
-
-  subscribe(request: Partial<SubscriptionRequest> & Pick<SubscriptionRequest, 'qos' | 'filters'>): Subscription {
-    return this.broker.subscribe({
-      window: 1_000,
-      receive: (publish, answer) => {
-        this.got.push({ text: publish.payload.toString(), publish, answer });
-        this.#changes.emit('change');
-      },
-      lost: () => this.lost++,
-      onState: ({ level }) => {
-        this.states.push(level);
-        this.#changes.emit('change');
-      },
-      ...request,
-    });
-  }
-
-  async until(such: () => boolean): Promise<void> {
-    while (!such()) await once(this.#changes, 'change');
-  }
-
-  async subscribed(): Promise<void> {
-    await this.until(() => this.states.at(-1) === 'ok');
-  }
-
-  async received(count: number): Promise<Message[]> {
-    await this.until(() => this.got.length >= count);
-    return this.got;
-  }
-}
-
 const numbers = (count: number): string[] => Array.from({ length: count }, (_value, index) => String(index));
 
 describe('late acknowledgement', () => {
-  const opened: Client[] = [];
+  const opened: BrokerClient[] = [];
   const wires: MqttWire[] = [];
 
   afterEach(async () => {
@@ -88,8 +27,8 @@ describe('late acknowledgement', () => {
     opened.length = wires.length = 0;
   });
 
-  function open(settings: Partial<Config>): Client {
-    const client = new Client(settings);
+  function open(settings: Partial<Config>): BrokerClient {
+    const client = new BrokerClient(settings);
     opened.push(client);
     return client;
   }
@@ -158,7 +97,7 @@ describe('late acknowledgement', () => {
             });
             const sent = publish(numbers(2_000));
             let seed = 7;
-            const open: Message[] = [];
+            const open: Received[] = [];
             for (let taken = 0; answered.size < 2_000;) {
               if (open.length === 0) await client.received(taken + 1);
               else await new Promise(setImmediate);
@@ -332,7 +271,7 @@ describe('late acknowledgement', () => {
   describeWithServer('to a stand-in', startScriptedMqtt, (server) => {
     beforeEach(() => server().reset());
 
-    async function ready(qos: 1 | 2, window = 100): Promise<Client> {
+    async function ready(qos: 1 | 2, window = 100): Promise<BrokerClient> {
       const client = open({ url: server().url, clientId: 'late' });
       client.subscribe({ filters: ['late'], qos, window });
       client.broker.start();
