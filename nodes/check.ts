@@ -1,4 +1,4 @@
-/** What `sluice check` shares with the nodes: every type of the palette, and the check of its settings. */
+/** What the `sluice` command shares with the nodes: every type of the palette, the check of its settings, and words. */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -12,6 +12,7 @@ export type { CheckPorts } from './adapter/define-node.js';
 
 export type { JsonataEngine } from './lib/jsonata.js';
 export { describeValue, messageOf } from './lib/errors.js';
+export { runsOnEditor } from './lib/runs-on.js';
 
 /** A node type of this palette. */
 export interface PaletteNode {

@@ -126,6 +126,14 @@ export class EditorPage {
     await this.#insist((timeout) => drawn.dblclick({ timeout }), '#node-dialog-ok', 'visible');
   }
 
+  /** Opens the dialog of a tab, on one of its panes. */
+  async openTab(id: string, pane: string): Promise<void> {
+    const tab = this.page.locator(`#red-ui-tab-${id}`);
+    await this.#insist((timeout) => tab.dblclick({ timeout }), '#node-dialog-ok', 'visible');
+    await this.page.locator(`#red-ui-tab-${pane}-link-button`).click();
+    await this.#settled();
+  }
+
   async closeForm(): Promise<void> {
     await this.#click('#node-dialog-ok', '#node-dialog-ok', 'detached');
   }

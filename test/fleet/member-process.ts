@@ -41,6 +41,13 @@ async function answer(request: Request): Promise<unknown> {
       return member.rollback(request.revision, 'a person');
     case 'running':
       return request.ids.filter((id) => RED.nodes.getNode(id) != null);
+    case 'mark': {
+      const node = RED.nodes.getNode(request.node) as { mark?: string } | null;
+      if (node === null) return undefined;
+      const { mark } = node;
+      node.mark = request.mark;
+      return mark;
+    }
     case 'credentials':
       return RED.nodes.getCredentials(request.node);
     case 'environment':

@@ -14,6 +14,7 @@ export type RequestBody =
   | { readonly type: 'rollback'; readonly revision: number }
   | { readonly type: 'running'; readonly ids: readonly string[] }
   | { readonly type: 'credentials'; readonly node: string }
+  | { readonly type: 'mark'; readonly node: string; readonly mark: string }
   | { readonly type: 'environment'; readonly name: string };
 export type Request = RequestBody & { readonly id: number };
 
@@ -112,6 +113,11 @@ export class Member {
   /** Those of the nodes that run. */
   running(...ids: string[]): Promise<string[]> {
     return this.#ask({ type: 'running', ids }) as Promise<string[]>;
+  }
+
+  /** Marks a running node. @returns the mark that it had: gone when the node was started anew */
+  mark(node: string, mark: string): Promise<unknown> {
+    return this.#ask({ type: 'mark', node, mark });
   }
 
   credentials(node: string): Promise<unknown> {

@@ -33,6 +33,8 @@ interface Query {
   addClass(name: string): Query;
   toggleClass(name: string, state: boolean): Query;
   attr(name: string, value: string): Query;
+  remove(): Query;
+  prependTo(parent: Query): Query;
   attr(name: string): string | undefined;
   removeAttr(name: string): Query;
   css(style: Record<string, string | number>): Query;
@@ -65,6 +67,23 @@ interface Query {
   editableList(method: 'insertItemAt', value: object, index: number): Query;
 }
 
+/** A tab, as the editor holds it. */
+interface EditorTab {
+  readonly id: string;
+  readonly type: string;
+  env?: readonly { readonly name: string; readonly value?: unknown; readonly type?: string }[];
+}
+
+/** A pane of a dialog that edits something. */
+interface EditPane {
+  readonly label: string;
+  readonly name: string;
+  readonly iconClass: string;
+  create(container: Query): void;
+  /** Takes over what was changed, and what it was before. */
+  apply(edit: { changed: boolean; readonly changes: { env?: unknown } }): void;
+}
+
 declare const $: {
   (selector: string | HTMLElement): Query;
   /** Node-RED adds the login to it. */
@@ -83,16 +102,24 @@ declare const RED: {
     registerType(type: string, definition: object): void;
     node(id: string): EditorNode | null | undefined;
     eachConfig(visit: (node: EditorNode) => void): void;
+    eachWorkspace(visit: (tab: EditorTab) => void): void;
     /** Makes the node a user of each config node that it refers to. */
     updateConfigNodeUsers(node: EditorNode, options: { action: 'add' | 'remove' }): void;
   };
   editor: {
     createEditor(options: { id: string; mode: string; value: string }): CodeEditor;
+    registerEditPane(
+      id: string,
+      pane: (edited: EditorTab) => EditPane,
+      /** Whether the pane is for what is edited. */
+      filter: (edited: EditorTab) => boolean,
+    ): void;
     /** Makes a choice of config nodes, with buttons to edit one and to add one, of the input `#<prefix>-<property>`. */
     prepareConfigNodeSelect(node: EditorNode, property: string, type: string, prefix: string): void;
   };
   events: {
     on(event: 'nodes:add' | 'editor:save', listener: (node: EditorNode) => void): void;
+    on(event: 'flows:add' | 'flows:change' | 'flows:loaded', listener: () => void): void;
     off(event: 'editor:save', listener: (node: EditorNode) => void): void;
     emit(event: 'nodes:change', node: EditorNode): void;
   };

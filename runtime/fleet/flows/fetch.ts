@@ -4,10 +4,8 @@ import type { FleetBus } from './bus.js';
 /** What becomes of a fetch. All of it may be called several times but `complete`. */
 export interface FetchListener {
   complete(revision: Revision): void;
-  /** A chunk that was not signed for its place. */
-  forged(sentence: string): void;
-  /** What is there is not what the manifest names, or not all of it came in time. It goes on waiting. */
-  incomplete(sentence: string): void;
+  /** A chunk is not what it should be, or not all of them came in time. It goes on waiting. */
+  refused(reason: 'forged' | 'truncated', sentence: string): void;
 }
 
 const LIMIT_MS = 10_000;
@@ -26,7 +24,8 @@ export class Fetch {
     this.#late = setTimeout(() => {
       const { length } = manifest.chunks;
       const missing = length - this.#chunks.size;
-      listener.incomplete(
+      listener.refused(
+        'truncated',
         `expected ${length} chunks of ${named(manifest)} within ${LIMIT_MS / 1_000} s, got ${length - missing}`,
       );
     }, LIMIT_MS);
@@ -45,13 +44,17 @@ export class Fetch {
     const index = Number(topic.slice(topic.lastIndexOf('/') + 1));
     const { manifest } = this;
     if (body === undefined) {
-      this.#listener.forged(
+      this.#listener.refused(
+        'forged',
         `expected chunk ${index} of ${named(manifest)} signed with the fleet's secret for its place, got another message`,
       );
       return;
     }
     if (!isChunk(manifest, index, body)) {
-      this.#listener.incomplete(`expected chunk ${index} of ${named(manifest)} as its manifest names it, got another`);
+      this.#listener.refused(
+        'truncated',
+        `expected chunk ${index} of ${named(manifest)} as its manifest names it, got another`,
+      );
       return;
     }
     this.#chunks.set(index, body);

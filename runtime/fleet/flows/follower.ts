@@ -45,6 +45,8 @@ export class Follower {
   #problem: string | undefined;
   #work: Promise<void> = Promise.resolve();
   readonly #settled = Promise.withResolvers<void>();
+  /** Whether something is wrong with what the broker has of what is wanted. */
+  #isMissing = false;
   #isPaused = false;
 
   constructor(ports: FollowerPorts) {
@@ -127,14 +129,16 @@ export class Follower {
     this.#fetch = new Fetch(this.#ports.bus, manifest, {
       complete: (revision) => {
         this.#fetch = undefined;
+        this.#isMissing = false;
         void this.#enqueue(() => this.#take(revision));
       },
-      forged: (sentence) => this.#refuse('forged', sentence),
-      incomplete: (sentence) => {
-        this.#refuse('truncated', sentence);
+      refused: (reason, sentence) => {
+        this.#isMissing = true;
+        this.#refuse(reason, sentence);
         this.#settled.resolve();
       },
     });
+    this.#isMissing = false;
   }
 
   async #take(revision: Revision): Promise<void> {
@@ -207,12 +211,9 @@ export class Follower {
 
   #report(): void {
     const { bus, slot } = this.#ports;
+    if (!bus.isSynced) return;
     const { revision, wanted, problem } = this.state();
-    if (bus.isSynced)
-      bus.publish(
-        bus.topics.running(slot),
-        encodeRunning({ slot, revision, wanted, ...(problem && { problem }) }),
-        false,
-      );
+    const running = { slot, revision, wanted, isMissing: this.#isMissing, ...(problem !== undefined && { problem }) };
+    bus.publish(bus.topics.running(slot), encodeRunning(running), false);
   }
 }

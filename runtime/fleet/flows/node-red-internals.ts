@@ -1,9 +1,9 @@
 /**
  * What Sluice changes of Node-RED (5.0) that its documentation does not name, all of it here and pinned by
- * test/fleet/node-red-internals.test.ts: no setting and no hook says which tabs of the deployed flows run.
+ * test/fleet/placement.test.ts: no setting and no hook says which tabs of the deployed flows run.
  */
 import { createRequire } from 'node:module';
-import { runsOnEditor } from './placement.js';
+import { runsOnEditor } from '@sluice/node-red/check';
 
 interface Tab {
   disabled?: boolean;

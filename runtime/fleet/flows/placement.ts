@@ -1,19 +1,5 @@
+import { runsOnEditor } from '@sluice/node-red/check';
 import { textIn, textsIn, type FlowEntry } from './document.js';
-
-/** The variable of a tab that says which instances of a fleet run it. */
-export const RUNS_ON = 'SLUICE_RUNS_ON';
-
-/** Whether a tab runs on the editor instance only. All others run on every worker. */
-export function runsOnEditor(tab: Readonly<Record<string, unknown>>): boolean {
-  const { env } = tab;
-  return (
-    Array.isArray(env) &&
-    env.some((row: unknown) => {
-      const { name, value } = (row ?? {}) as Record<string, unknown>;
-      return name === RUNS_ON && value === 'editor';
-    })
-  );
-}
 
 /**
  * What of the flows a worker runs: without the tabs of the editor instance, the subflows that only those use, and the

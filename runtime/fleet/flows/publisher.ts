@@ -226,7 +226,12 @@ export class Publisher {
     this.#greatest = Math.max(this.#greatest, running.revision, running.wanted);
     this.#ports.onRunning(running);
     const latest = this.#latest;
-    if (latest === undefined || this.#lostTo() !== undefined || running.revision <= latest.manifest.revision) return;
+    if (latest === undefined || this.#lostTo() !== undefined) return;
+    if (running.isMissing === true && running.wanted === latest.manifest.revision) {
+      this.#retained = undefined;
+      this.#repairSoon();
+    }
+    if (running.revision <= latest.manifest.revision) return;
     const { author } = latest.manifest;
     this.#latest = undefined;
     this.#pending ??= { document: openRevision(this.#ports.bus.keys, latest), author, isStart: false };
