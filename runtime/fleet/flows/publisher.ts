@@ -52,6 +52,8 @@ export class Publisher {
   /** Why it could not be published. */
   #failure: string | undefined;
   #repair: NodeJS.Timeout | undefined;
+  /** Once after the start of the process all of it is sent: a manifest that is there says nothing of its chunks. */
+  #hasSent = false;
   #isPublishing = false;
   #isPaused = false;
   readonly #waiters: ((revision: number) => void)[] = [];
@@ -117,7 +119,8 @@ export class Publisher {
     const lost = this.#lostTo();
     if (lost !== undefined && pending !== undefined) this.#ports.warn(lost);
     if (this.#latest === undefined || lost !== undefined) return undefined;
-    if (this.#retained === undefined || !isSame(this.#retained, this.#latest.manifest)) return this.#latest;
+    const isThere = this.#retained !== undefined && isSame(this.#retained, this.#latest.manifest);
+    if (!isThere || !this.#hasSent) return this.#latest;
     for (const resolve of this.#waiters.splice(0)) resolve(this.#latest.manifest.revision);
     return undefined;
   }
@@ -146,6 +149,7 @@ export class Publisher {
   async #send({ manifest, chunks }: Revision): Promise<void> {
     const { bus, info } = this.#ports;
     const { revision } = manifest;
+    this.#hasSent = true;
     const body = encodeManifest(manifest);
     if (body.length > bus.payloadBytes) {
       throw new Error(

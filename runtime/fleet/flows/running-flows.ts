@@ -15,11 +15,7 @@ interface RuntimeEvent {
 /** How many faulty nodes one sentence names. */
 const MOST_NAMED = 3;
 
-/**
- * Gives Node-RED flows to run, and waits until they do.
- *
- * @returns why they do not, undefined when all of their nodes have been made
- */
+/** Gives Node-RED flows to run, and waits until they do. @returns why they do not */
 export async function deploy(
   flows: readonly FlowEntry[],
   credentials: Credentials,
@@ -32,7 +28,7 @@ export async function deploy(
     started.abandon();
     return messageOf(error);
   }
-  return (await started.outcome) ?? faultsIn(flows);
+  return started.outcome;
 }
 
 /** When the flows run, or with what keeps them from it. */
@@ -58,8 +54,8 @@ function flowsStarted(): { readonly outcome: Promise<string | undefined>; abando
   return { outcome: promise, abandon };
 }
 
-/** Nodes of ours whose settings are refused, and nodes of others that were not made. */
-function faultsIn(flows: readonly FlowEntry[]): string | undefined {
+/** Of flows that run: nodes of ours whose settings are refused, and nodes of others that were not made; undefined for none. */
+export function faultsIn(flows: readonly FlowEntry[]): string | undefined {
   const ours = Instance.running(RED.runtime.events).nodes;
   const wrong = [...ours.values()].filter(({ failed }) => failed);
   const faults = wrong.map(({ type, name, status }) => `${type} "${name}": ${status.text}`);

@@ -3,7 +3,7 @@ import type { Credentials, FlowDocument, FlowEntry } from './document.js';
 import type { Refusal } from './member.js';
 import { forWorkers } from './placement.js';
 import { unreachable } from './reach.js';
-import { deploy } from './running-flows.js';
+import { deploy, faultsIn } from './running-flows.js';
 import { variablesOf, type DistributedVariables } from './variables.js';
 
 export interface Failure {
@@ -37,7 +37,8 @@ export class WorkerFlows {
       ({ id }) => document.credentials[id] !== undefined || this.#credentials?.[id] !== undefined,
     );
     const credentials = Object.fromEntries(kept.map(({ id }) => [id, document.credentials[id] ?? {}]));
-    const sentence = await this.#deploy(flows, credentials, this.#variables.apply(document.variables));
+    const isAllChanged = this.#variables.apply(document.variables);
+    const sentence = (await this.#deploy(flows, credentials, isAllChanged)) ?? faultsIn(flows);
     return sentence === undefined ? undefined : { reason: 'not-started', sentence };
   }
 
