@@ -1,6 +1,5 @@
 import { messageOf, UnavailableError } from '../lib/errors.js';
 import { Instance } from './instance.js';
-import { LeftSpools } from './left-spools.js';
 import { letterQuery, replayRequest } from './letter-requests.js';
 import type { AdminHandler, AdminResponse, Red } from './red.js';
 
@@ -8,8 +7,7 @@ import type { AdminHandler, AdminResponse, Red } from './red.js';
 export function plugin(red: Red): void {
   const instance = Instance.of(red);
   red.plugins.registerPlugin('sluice', { type: 'sluice' });
-  const leftSpools = new LeftSpools(red);
-  red.events.on('flows:started', () => void leftSpools.report());
+  red.events.on('flows:started', () => void instance.leftSpools.report());
 
   red.httpAdmin.get('/sluice/status', red.auth.needsPermission('sluice.read'), (_request, response) => {
     response.json(instance.report());

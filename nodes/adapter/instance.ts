@@ -9,11 +9,14 @@ import type { LedgerReport } from './ledger-report.js';
 import { logLine } from './log-line.js';
 import { Deliveries } from './deliveries.js';
 import { LastResort } from './last-resort.js';
+import { type Leave, leaveForGood } from './leave.js';
+import { LeftSpools } from './left-spools.js';
 import { Replay } from './replay.js';
 import type { NodeInput } from './node-input.js';
 import type { Red, RedNode } from './red.js';
 import type { StatusLine } from './status.js';
 
+export type { Leave } from './leave.js';
 export type { DeadLetter } from '../lib/dead-letter.js';
 export type { LedgerReport } from './ledger-report.js';
 export type { ReplayReport } from './replay.js';
@@ -54,6 +57,8 @@ export type NodeTotals = Pick<NodeReport, 'id' | 'type' | 'name' | 'open' | 'cou
 
 const KEY = Symbol.for('sluice.instance');
 const QUIET_MS = 300;
+/** Nothing is waited for: it only takes nothing in any more. */
+const STOP_LIMIT_MS = 1_000;
 
 /**
  * One runtime process: its name, our nodes in its flows, and what concerns all of them together: the order in which
@@ -70,6 +75,7 @@ export class Instance {
   readonly types = new Set<string>();
   readonly deliveries: Deliveries;
   readonly replay: Replay;
+  readonly leftSpools: LeftSpools;
   /** Node-RED's user folder. */
   userDir: string | undefined;
   /** What nodes had counted that have been closed, by their ids. */
@@ -116,6 +122,7 @@ export class Instance {
       lastResort,
       origin: (node) => this.originOf(node),
     });
+    this.leftSpools = new LeftSpools(red);
     this.replay = new Replay({ red, deliveries: this.deliveries, lastResort, nodes: () => this.nodes.values() });
   }
 
@@ -192,12 +199,33 @@ export class Instance {
   async drain(timeoutMs: number): Promise<void> {
     this.#draining = true;
     const deadline = Date.now() + timeoutMs;
-    await this.#stop('device', deadline);
-    await this.#untilQuiet(deadline);
+    // Without devices of its own, what still comes in is of others, who do not stop.
+    if (await this.#stop('device', deadline)) await this.#untilQuiet(deadline);
     await this.#stop('ingest', deadline);
     await this.#untilQuiet(deadline);
     const settled = Promise.all([...this.deliveries.ledgers.values()].map((ledger) => ledger.empty()));
     await Promise.race([settled, delay(Math.max(0, deadline - Date.now()), undefined, { ref: false })]);
+  }
+
+  /**
+   * For good, as an instance of a fleet does that is not to come back: what brokers have for it is taken and settled, what is
+   * on this machine's disk is stored, and then its sessions end. Where that cannot be in time, they stay, and the instance
+   * has to come back for them. It takes nothing in any more, in either case: the caller's next step is to stop it.
+   */
+  async leave(timeoutMs: number): Promise<Leave> {
+    this.#draining = true;
+    const deadline = Date.now() + timeoutMs;
+    await this.#stop('device', deadline);
+    const left = await leaveForGood(
+      {
+        nodes: [...this.nodes.values()],
+        inFlight: () => [...this.deliveries.ledgers.values()].reduce((sum, { inFlight }) => sum + inFlight, 0),
+        leftSpools: () => this.leftSpools.find(),
+      },
+      deadline,
+    );
+    await this.#stop('ingest', Date.now() + STOP_LIMIT_MS);
+    return left;
   }
 
   /**
@@ -220,11 +248,13 @@ export class Instance {
     });
   }
 
-  async #stop(stage: 'device' | 'ingest', deadline: number): Promise<void> {
+  /** @returns whether there was something to stop */
+  async #stop(stage: 'device' | 'ingest', deadline: number): Promise<boolean> {
     const stopping = [...this.nodes.values()].filter(({ behaviour }) => behaviour.stage === stage);
     // One that cannot stop keeps no other from it; its own close says so.
     const all = Promise.allSettled(stopping.map(async ({ behaviour }) => behaviour.stop?.()));
     await Promise.race([all, delay(Math.max(0, deadline - Date.now()), undefined, { ref: false })]);
+    return stopping.length > 0;
   }
 
   async #untilQuiet(deadline: number): Promise<void> {

@@ -6,7 +6,15 @@ import { Spool } from '../lib/spool/spool.js';
 import { batchClock } from './batch-clock.js';
 import type { Red } from './red.js';
 
-/** Warns of spools whose node is not in the flows (any more): what they hold is kept, and nobody stores it. */
+/** A spool whose node is not in the flows. */
+export interface LeftSpool {
+  readonly id: string;
+  readonly file: string;
+  /** How many records it holds, or why that is not known. */
+  readonly records: number | string;
+}
+
+/** Spools whose node is not in the flows (any more): what they hold is kept, and nobody stores it. */
 export class LeftSpools {
   readonly #red: Pick<Red, 'nodes' | 'settings' | 'log'>;
   readonly #told = new Set<string>();
@@ -15,27 +23,36 @@ export class LeftSpools {
     this.#red = red;
   }
 
-  /** After a deploy. Each file is told of once. */
+  /** After a deploy: warns of each file that holds something, once. */
   async report(): Promise<void> {
-    const { userDir } = this.#red.settings;
-    if (userDir === undefined) return;
-    const folder = spoolFolder(userDir);
-    const names = await readdir(folder).catch(() => []); // there has been none so far
-    for (const name of names) {
-      const id = spoolOwner(name);
-      if (id === undefined || this.#told.has(name) || (this.#red.nodes.getNode(id) ?? null) !== null) continue;
-      this.#told.add(name);
-      await this.#tell(join(folder, name), id);
+    for (const { id, file, records } of await this.find((name) => this.#isNew(name))) {
+      if (records === 0) continue;
+      this.#red.log.warn(
+        `a spool is left of a node that no running flow has file=${file} records=${records}: ` +
+          `deploy a node with the id ${id} again and it stores them, or delete the file to give them up`,
+      );
     }
   }
 
-  async #tell(file: string, id: string): Promise<void> {
-    const records = await countOf(file);
-    if (records === 0) return;
-    this.#red.log.warn(
-      `a spool is left of a node that no running flow has file=${file} records=${records}: ` +
-        `deploy a node with the id ${id} again and it stores them, or delete the file to give them up`,
-    );
+  async find(such: (name: string) => boolean = () => true): Promise<LeftSpool[]> {
+    const { userDir } = this.#red.settings;
+    if (userDir === undefined) return [];
+    const folder = spoolFolder(userDir);
+    const names = await readdir(folder).catch(() => []); // there has been none so far
+    const found: LeftSpool[] = [];
+    for (const name of names) {
+      const id = spoolOwner(name);
+      if (id === undefined || (this.#red.nodes.getNode(id) ?? null) !== null || !such(name)) continue;
+      const file = join(folder, name);
+      found.push({ id, file, records: await countOf(file) });
+    }
+    return found;
+  }
+
+  #isNew(name: string): boolean {
+    const isNew = !this.#told.has(name);
+    this.#told.add(name);
+    return isNew;
   }
 }
 

@@ -145,6 +145,10 @@ export class MongoSink implements Behaviour {
     return outcome;
   }
 
+  spooled(): number | undefined {
+    return this.#backlog === undefined ? 0 : this.#backlog.left;
+  }
+
   /**
    * Writes what waits, for some seconds; what the server has not taken then goes to the spool, and is written by the node
    * that comes after. Without a spool it has failed, and says so.

@@ -126,6 +126,10 @@ export class MqttPublish implements Behaviour {
     return outcome;
   }
 
+  spooled(): number | undefined {
+    return this.#backlog === undefined ? 0 : this.#backlog.left;
+  }
+
   /**
    * Goes on while the broker is there, for some seconds; what then is still open goes to the spool, and is published by the
    * node that comes after. Without a spool it has failed, and says so.

@@ -131,6 +131,16 @@ export class S3Sink implements Behaviour {
     return object === undefined ? 'stored' : 'spooled';
   }
 
+  spooled(): number | undefined {
+    const { left } = this.#spool;
+    return left === undefined ? undefined : left + this.#appending;
+  }
+
+  /** Ends the open objects: what comes then begins others. */
+  flush(): void {
+    this.#objects.rollAll();
+  }
+
   /** Stores what is open and what waits, for some seconds, and as long as the store takes it; the rest stays in the spool. */
   async close(): Promise<void> {
     this.#idle = Promise.withResolvers<void>();

@@ -93,6 +93,12 @@ export class Backlog {
     return this.#spool.records;
   }
 
+  /** Records on disk or on their way there; undefined where there is a file that has not been read. */
+  get left(): number | undefined {
+    const { left } = this.#spool;
+    return left === undefined ? undefined : left + this.#appending;
+  }
+
   /** Records on their way to the disk. */
   get waiting(): number {
     return this.#appending;

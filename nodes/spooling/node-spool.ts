@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { batchClock } from '../adapter/batch-clock.js';
 import type { NodeContext } from '../adapter/define-node.js';
 import { pause } from '../adapter/waiting.js';
@@ -53,6 +54,11 @@ export class NodeSpool {
   /** Records on disk. */
   get records(): number {
     return this.#spool?.counts.records ?? 0;
+  }
+
+  /** The same; undefined where there is a file that has not been read. */
+  get left(): number | undefined {
+    return this.#spool === undefined && existsSync(this.#parts.file) ? undefined : this.records;
   }
 
   /** Why the disk does not do its part. */

@@ -72,6 +72,8 @@ async function handle(request: Request): Promise<unknown> {
     case 'turns':
       for (let count = 0; count < request.count; count++) await turn();
       return undefined;
+    case 'leave':
+      return Instance.running(RED.runtime.events).leave(request.timeoutMs);
     case 'ledger':
       return Instance.running(RED.runtime.events).ledger();
     case 'status':

@@ -4,6 +4,8 @@ import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Instance } from '../../nodes/adapter/instance.js';
+import type { Leave } from '../../nodes/adapter/leave.js';
 import type { LedgerReport } from '../../nodes/adapter/ledger-report.js';
 import type { Message } from '../../nodes/lib/message.js';
 import type { Arrival } from './probes.js';
@@ -21,6 +23,7 @@ type RequestBody =
   | { readonly type: 'send' | 'send-in-deploy'; readonly source: string; readonly messages: readonly Message[] }
   | { readonly type: 'let-go'; readonly sinks: string; readonly error?: string | undefined }
   | { readonly type: 'turns'; readonly count: number }
+  | { readonly type: 'leave'; readonly timeoutMs: number }
   | { readonly type: 'ledger' }
   | { readonly type: 'status' };
 
@@ -69,6 +72,7 @@ export class Runtime {
     return runtime;
   }
 
+  /** As `kill -9` does. */
   async stop(): Promise<void> {
     const ended = once(this.#child, 'exit');
     this.#child.kill('SIGKILL');
@@ -102,6 +106,15 @@ export class Runtime {
   /** What nodes do at once, they have done. */
   async quiet(): Promise<void> {
     await this.#ask({ type: 'turns', count: TURNS });
+  }
+
+  /** Leaves its fleet for good, as far as it can in that time. The process goes on. */
+  async leave(timeoutMs: number): Promise<Leave> {
+    return (await this.#ask({ type: 'leave', timeoutMs })) as Leave;
+  }
+
+  async status(): Promise<ReturnType<Instance['report']>> {
+    return (await this.#ask({ type: 'status' })) as ReturnType<Instance['report']>;
   }
 
   async ledger(): Promise<LedgerReport> {
