@@ -3,6 +3,7 @@ import { branchesOf, carry } from '../lib/delivery/carried.js';
 import type { Delivery } from '../lib/delivery/delivery.js';
 import { Ledger } from '../lib/delivery/ledger.js';
 import type { DeliveryTag } from '../lib/delivery/outcome.js';
+import { Load } from '../lib/load.js';
 import type { DeadLetters, Origin } from '../lib/dead-letter.js';
 import { NodeError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
@@ -49,6 +50,8 @@ export interface SourceDeliveries {
    * @param answer - called once, when it is settled; not where it is abandoned
    */
   begin(message: Message, answer: () => void): Delivery;
+  /** What it has to bear, from the start of the process, over its deploys. */
+  readonly load: Load;
   /** The delivery that has been open longest, and which node has it. */
   oldest(): { readonly seconds: number; readonly holder: string } | undefined;
 }
@@ -86,6 +89,7 @@ export class Deliveries {
   readonly tracking: Tracking;
   /** By the id of the source. They outlive it: counts run from the start of the process. */
   readonly ledgers = new Map<string, Ledger>();
+  readonly #loads = new Map<string, Load>();
   readonly #ports: DeliveryPorts;
   readonly #sources = new Map<string, SourceSettings>();
   readonly #lateSenders = new Set<string>();
@@ -269,9 +273,24 @@ export class Deliveries {
     message[ARRIVING] = event.cloneMessage ? 1 : (message[ARRIVING] ?? 0) + 1;
   }
 
+  /** What a source has to bear, where it is one that counts that. */
+  loadOf(source: string): Load | undefined {
+    return this.#loads.get(source);
+  }
+
+  #load(source: string): Load {
+    let load = this.#loads.get(source);
+    if (load === undefined) this.#loads.set(source, (load = new Load(() => performance.now())));
+    return load;
+  }
+
   /** The deliveries of one source, as its node uses them. */
   of(source: string): SourceDeliveries {
+    const load = (): Load => this.#load(source);
     return {
+      get load() {
+        return load();
+      },
       inFlight: () => this.ledger(source).inFlight,
       drop: (reason) => this.ledger(source).drop(reason),
       abandon: (deliveries) => this.ledger(source).abandon(deliveries),

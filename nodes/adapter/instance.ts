@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Counters } from '../lib/counters.js';
 import type { Origin } from '../lib/dead-letter.js';
 import type { Behaviour, IsFailed, Log } from './define-node.js';
+import type { LoadReport } from '../lib/load.js';
 import type { LedgerReport } from './ledger-report.js';
 import { logLine } from './log-line.js';
 import { Deliveries } from './deliveries.js';
@@ -50,10 +51,12 @@ export interface NodeReport {
   readonly status: string;
   readonly open: number;
   readonly counters: Readonly<Record<string, number>>;
+  /** Of an ingest, from the start of the process. */
+  readonly load?: LoadReport;
 }
 
 /** What a node has counted since the start of the process. */
-export type NodeTotals = Pick<NodeReport, 'id' | 'type' | 'name' | 'open' | 'counters'>;
+export type NodeTotals = Pick<NodeReport, 'id' | 'type' | 'name' | 'open' | 'counters' | 'load'>;
 
 const KEY = Symbol.for('sluice.instance');
 const QUIET_MS = 300;
@@ -151,6 +154,7 @@ export class Instance {
       status: node.status.text,
       open: node.open(),
       counters: node.counters.snapshot(),
+      ...this.#load(node.id),
     }));
     return { instance: this.name, runId: this.runId, startedAt: this.startedAt.toISOString(), nodes };
   }
@@ -171,7 +175,12 @@ export class Instance {
   #total(node: RunningNode): NodeTotals {
     const { id, type, name, counters } = node;
     const past = this.#past.get(id)?.counters ?? {};
-    return { id, type, name, open: node.open(), counters: sum(past, counters.snapshot()) };
+    return { id, type, name, open: node.open(), counters: sum(past, counters.snapshot()), ...this.#load(id) };
+  }
+
+  #load(id: string): Pick<NodeReport, 'load'> {
+    const load = this.deliveries.loadOf(id);
+    return load === undefined ? {} : { load: load.report() };
   }
 
   ledger(): LedgerReport {

@@ -71,11 +71,20 @@ export const config = Type.Object({
   ),
   maxInFlight: Type.Integer({
     title: 'Window',
-    description: 'How many messages may be open (received and not acknowledged). CONNECT carries it as receiveMaximum.',
+    description:
+      'How many messages may be open (received and not acknowledged). CONNECT carries it as receiveMaximum. HiveMQ CE has never more than 50 open: set that there, so that a full window is seen.',
     default: 1_000,
     minimum: 1,
     maximum: 65_535,
     ui: { icon: 'fa-tasks', unit: 'messages' },
+  }),
+  eventTime: Type.String({
+    title: 'Event time',
+    description:
+      'Where a message says when it was made: a path to milliseconds since 1970 or to ISO 8601 text, also `userProperties.ts`. How old messages are when they arrive tells whether an instance keeps up; where they do not say it, no age is told.',
+    default: 'payload.ts',
+    format: 'path',
+    ui: { icon: 'fa-clock-o', placeholder: 'payload.ts' },
   }),
   timeLimit: Type.Integer({
     title: 'Time limit',

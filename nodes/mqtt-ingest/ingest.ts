@@ -3,9 +3,11 @@ import { EDITOR_SLOT } from '../adapter/fleet.js';
 import type { Delivery } from '../lib/delivery/delivery.js';
 import { RejectedError } from '../lib/errors.js';
 import { MESSAGE_ID, uuidv7 } from '../lib/identity.js';
+import type { Load } from '../lib/load.js';
 import type { Message } from '../lib/message.js';
 import { templateScope } from '../lib/scope.js';
-import { compileTemplate, type Template } from '../lib/template.js';
+import { compilePath, compileTemplate, type Template } from '../lib/template.js';
+import { parseTime } from '../lib/time.js';
 import { MqttBroker } from '../sluice-mqtt-broker/broker.js';
 import type { ConnectionState } from '../sluice-mqtt-broker/connection.js';
 import type { Publish } from '../sluice-mqtt-broker/mqttjs.js';
@@ -24,6 +26,10 @@ export class MqttIngest implements Behaviour {
   readonly #context: NodeContext<Config, unknown>;
   readonly #decode: (payload: Buffer) => unknown;
   readonly #identity: Template | undefined;
+  readonly #eventTime: (scope: unknown) => unknown;
+  readonly #load: Load;
+  /** The millisecond of the message whose age was looked at last. */
+  #agedAt = 0;
   readonly #subscription: Subscription;
   /** At QoS 1 and 2, which are acknowledged. */
   readonly #unanswered = new Set<Delivery>();
@@ -36,6 +42,8 @@ export class MqttIngest implements Behaviour {
     this.#context = context;
     this.#decode = decoder(config);
     this.#identity = config.identity === undefined ? undefined : compileTemplate(config.identity);
+    this.#eventTime = compilePath(config.eventTime);
+    this.#load = context.deliveries.load;
     const broker = context.use(config.broker, MqttBroker, '/broker');
     this.#subscription = broker.subscribe({
       owner: context.id,
@@ -91,8 +99,10 @@ export class MqttIngest implements Behaviour {
     const message = this.#toMessage(publish, receivedAt);
     const delivery = deliveries.begin(message, () => {
       this.#unanswered.delete(delivery);
+      this.#noteWindow();
       answer();
     });
+    this.#noteWindow();
     if (publish.qos > 0) this.#unanswered.add(delivery);
     try {
       message.payload = this.#decode(publish.payload);
@@ -104,6 +114,7 @@ export class MqttIngest implements Behaviour {
       this.#showStatus();
       return;
     }
+    this.#noteAge(message, receivedAt);
     this.#context.send(message, 0);
     delivery.close(this.#context.type);
     this.#showStatus();
@@ -113,6 +124,20 @@ export class MqttIngest implements Behaviour {
   #forget(): void {
     this.#context.deliveries.abandon(this.#unanswered);
     this.#unanswered.clear();
+    this.#noteWindow();
+  }
+
+  #noteWindow(): void {
+    this.#load.full(this.#context.deliveries.inFlight() >= this.#context.config.maxInFlight);
+  }
+
+  /** Of one message a millisecond, which is enough to tell whether they grow older. */
+  #noteAge(message: Message, receivedAt: number): void {
+    if (receivedAt === this.#agedAt) return;
+    const time = parseTime(this.#eventTime(message));
+    if (time === undefined) return;
+    this.#agedAt = receivedAt;
+    this.#load.age(receivedAt - time.getTime());
   }
 
   /** The message with its payload still as it came. Names as the core `mqtt in` node gives them. */

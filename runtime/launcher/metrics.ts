@@ -153,6 +153,47 @@ export function metricsOf(instance: Instance): Metrics {
       }
     },
   });
+  for (const [name, help, field] of [
+    [
+      'sluice_ingest_window_full_seconds_total',
+      'For how long as many messages of an ingest were open as may be.',
+      'fullSeconds',
+    ],
+    [
+      'sluice_ingest_age_seconds_total',
+      'How old messages were at receipt, in sum, of those that say when they were made.',
+      'ageSeconds',
+    ],
+    ['sluice_ingest_aged_messages_total', 'How many messages that sum is of: at most one a millisecond.', 'aged'],
+  ] as const) {
+    new Counter({
+      name,
+      help,
+      labelNames: node,
+      registers,
+      collect() {
+        this.reset();
+        for (const { id, type, name: nodeName, load } of totals) {
+          if (load !== undefined) this.inc({ node: id, node_type: type, node_name: nodeName }, load[field]);
+        }
+      },
+    });
+  }
+  for (const stat of ['mean', 'max'] as const) {
+    new Gauge({
+      name: `sluice_ingest_recent_age_${stat}_seconds`,
+      help: `How old messages of the last ten to twenty seconds were at receipt (${stat}).`,
+      labelNames: node,
+      registers,
+      collect() {
+        this.reset();
+        for (const { id, type, name, load } of totals) {
+          const recent = load?.recentAge;
+          if (recent !== undefined) this.set({ node: id, node_type: type, node_name: name }, recent[stat]);
+        }
+      },
+    });
+  }
   return {
     contentType: registry.contentType,
     text: () => {
