@@ -2,18 +2,18 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import bcrypt from 'bcryptjs';
+import { startHiveMq } from '../servers/hivemq.js';
 import { startOwnMosquitto, type OwnMosquitto } from '../servers/mosquitto.js';
 import { describeWithServer } from '../servers/server.js';
-import { until } from '../sluice.js';
+import { runSluice, until } from '../sluice.js';
 import { Watcher } from './broker.js';
 import { debug, request, TAB } from './flows.js';
 import { FLEET, SECRET, type FlowNode, type Member, type MemberOptions } from './member.js';
 import { useFleet } from './use-fleet.js';
 
 describeWithServer('flows travel from the editor instance to the workers', startOwnMosquitto, (server) => {
-  const fleet = useFleet(server as () => OwnMosquitto);
-  const broker = (): OwnMosquitto => server() as OwnMosquitto;
+  const fleet = useFleet(server);
+  const broker = (): OwnMosquitto => server();
   const start = async (
     flows: readonly FlowNode[],
     slots: readonly number[],
@@ -52,9 +52,10 @@ describeWithServer('flows travel from the editor instance to the workers', start
   });
 
   it("its author is Node-RED's user, where the editor asks for a login", async () => {
+    const { stdout: hash } = await runSluice(['password'], {}, 'a password\n');
     const editor = await fleet.member(0, {
       flows: [TAB, debug('a')],
-      passwordHash: await bcrypt.hash('a password', 4),
+      passwordHash: hash.trim(),
     });
     const worker = await fleet.member(1);
     const login = await fetch(`${editor.url}auth/token`, {
@@ -274,6 +275,26 @@ describeWithServer('flows travel from the editor instance to the workers', start
       assert.match(worker!.log, /error lone "b": no such port/);
       assert.deepEqual(await worker!.running('a', 'b'), ['a']);
     });
+  });
+});
+
+describeWithServer('flows travel by HiveMQ CE too', startHiveMq, (server) => {
+  const fleet = useFleet();
+
+  it('in several chunks, to several workers, again and again', async () => {
+    const brokerUrl = server().url;
+    const large = Array.from({ length: 500 }, (_none, index) => debug(`n${index}`, { info: 'x'.repeat(400) }));
+    const editor = await fleet.member(0, { brokerUrl, flows: [TAB, ...large] });
+    const workers = await Promise.all([1, 2].map((slot) => fleet.member(slot, { brokerUrl })));
+    for (const [index, flows] of [[debug('a')], [debug('b'), ...large], [debug('c')]].entries()) {
+      await editor.deploy([TAB, ...flows]);
+      for (const worker of workers) {
+        assert.deepEqual((await worker.runs(index + 2)).refused, {});
+        const ends = new Set([flows[0]!.id, flows.at(-1)!.id]);
+        assert.deepEqual(await worker.running(...ends), [...ends]);
+      }
+    }
+    assert.ok((await editor.history()).some(({ chunks }) => chunks > 1));
   });
 });
 

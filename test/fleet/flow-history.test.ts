@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FleetTopics } from '../../runtime/fleet/topics.js';
 import { startOwnMosquitto, type OwnMosquitto } from '../servers/mosquitto.js';
@@ -11,7 +11,7 @@ import { FLEET } from './member.js';
 import { useFleet } from './use-fleet.js';
 
 describeWithServer('the revisions of a fleet', startOwnMosquitto, (server) => {
-  const broker = (): OwnMosquitto => server() as OwnMosquitto;
+  const broker = (): OwnMosquitto => server();
   const fleet = useFleet(broker);
 
   it('are kept, and one is brought back as a new one: in the editor and on the workers, with its credentials', async () => {
@@ -39,6 +39,26 @@ describeWithServer('the revisions of a fleet', startOwnMosquitto, (server) => {
     assert.deepEqual(await worker.credentials('r'), {});
     await assert.rejects(editor.rollback(99), /expected one of the last 50 revisions \(sluice fleet history\), got 99/);
     await assert.rejects(worker.rollback(1), /expected the editor instance, which has the history, got a worker/);
+  });
+
+  it('one that is brought back while the broker is away waits for it, and says so', async function () {
+    this.timeout(60_000);
+    const editor = await fleet.member(0, { flows: [TAB, debug('a')] });
+    const worker = await fleet.member(1);
+    await editor.deploy([TAB, debug('b')]);
+    await worker.runs(2);
+    await broker().kill();
+    await until(
+      () => editor.state(),
+      ({ problem }) => problem !== undefined,
+    );
+    await assert.rejects(
+      editor.rollback(1),
+      /the editor has the flows of revision 1, and the workers get them when the broker is back: the fleet's broker at .* cannot be used/,
+    );
+    await broker().restart();
+    await worker.runs(3);
+    assert.deepEqual(await worker.running('a', 'b'), ['a']);
   });
 
   it('are the last 50', async function () {
@@ -106,6 +126,30 @@ describeWithServer('the revisions of a fleet', startOwnMosquitto, (server) => {
     await other.stop();
     renameSync(file, join(other.userDir, 'fleet.flow'));
     assert.deepEqual((await (await fleet.member(1, { fleet: 'other' })).state()).refused, { forged: 1 });
+  });
+
+  it('that cannot be written to the disk are said: a worker runs them all the same, an editor keeps to what it has', async () => {
+    const editor = await fleet.member(0, { flows: [TAB, debug('a')] });
+    const worker = await fleet.member(1);
+    // What is in the way of the next file.
+    mkdirSync(join(worker.userDir, 'fleet.flow.next'));
+    await editor.deploy([TAB, debug('b')]);
+    const { problem } = await worker.runs(2);
+    assert.match(problem ?? '', /^revision 2 by .* runs, and cannot be kept for the next start: EISDIR/);
+    assert.deepEqual(await worker.running('a', 'b'), ['b']);
+
+    const inTheWay = join(editor.userDir, 'fleet-history', '3.flow.next');
+    mkdirSync(inTheWay);
+    await editor.deploy([TAB, debug('c')]);
+    const said = await until(
+      () => editor.state(),
+      (state) => state.problem !== undefined,
+    );
+    assert.match(said.problem ?? '', /^the flows could not be published: EISDIR/);
+    assert.equal((await worker.state()).revision, 2);
+    rmSync(inTheWay, { recursive: true });
+    await broker().restart();
+    assert.deepEqual([(await worker.runs(4)).wanted, await worker.running('c')], [4, ['c']]);
   });
 
   it('go on upwards when the editor comes with a new folder', async () => {

@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { EmbeddedBroker } from '../../runtime/embedded/broker.js';
 import { unreachable } from '../../runtime/fleet/flows/reach.js';
 import { variablesOf } from '../../runtime/fleet/flows/variables.js';
 import { startOwnMosquitto, type OwnMosquitto } from '../servers/mosquitto.js';
 import { describeWithServer } from '../servers/server.js';
-import { until } from '../sluice.js';
+import { temporaryFolder, until } from '../sluice.js';
 import { debug, request, EDITOR_TAB, TAB } from './flows.js';
 import { useFleet } from './use-fleet.js';
 
 const STORE = { id: 's', type: 'tls-config', name: 'store', caname: '${MONGODB_URI}' };
 
 describeWithServer('a worker on another machine', startOwnMosquitto, (server) => {
-  const broker = (): OwnMosquitto => server() as OwnMosquitto;
+  const broker = (): OwnMosquitto => server();
   const fleet = useFleet(broker);
   const flows = [TAB, EDITOR_TAB, debug('a'), request('r', { url: '${MQTT_URL}' }), STORE];
 
@@ -159,7 +161,7 @@ describe('the broker of a fleet', () => {
   const fleet = useFleet();
 
   it('that does not let an instance in is named, without the password, and asked again for ever', async () => {
-    const guarded = await startOwnMosquitto({ users: { fleet: 'right' } });
+    const guarded = await startOwnMosquitto({ users: { fleet: 'p:a@s/s%2F' } });
     const url = (password: string): string => guarded.url.replace('//', `//fleet:${password}@`);
     const wrong = await fleet.member(1, { brokerUrl: url('wrong-password') });
     assert.match(
@@ -167,11 +169,35 @@ describe('the broker of a fleet', () => {
       /^the fleet's broker at mqtt:\/\/127\.0\.0\.1:\d+ cannot be used: Connection refused: (Not authorized|Bad username or password)/i,
     );
     assert.doesNotMatch(`${wrong.log}${wrong.problem}`, /wrong-password/);
-    const right = await fleet.member(0, { brokerUrl: url('right'), flows: [TAB] });
+    const right = await fleet.member(0, { brokerUrl: url(encodeURIComponent('p:a@s/s%2F')), flows: [TAB] });
     assert.equal(right.problem, undefined);
     await right.stop();
     await wrong.stop();
     await guarded.stop();
+  });
+
+  it('that lets an instance in and nothing through is named', async () => {
+    const folder = temporaryFolder();
+    const rights = join(folder.path, 'rights');
+    for (const [topic, sentence] of [
+      [
+        'topic read sluice/#',
+        /does not let this instance publish to sluice\/press\/flow\/echo\/\w+: .*not authorized/i,
+      ],
+      ['topic write sluice/#', /does not give back what is published: may this user read and write sluice\/#\?$/],
+    ] as const) {
+      writeFileSync(rights, `${topic}\n`);
+      const guarded = await startOwnMosquitto({ lines: [`acl_file ${rights}`] });
+      const member = await fleet.member(1, { brokerUrl: guarded.url });
+      const { problem } = await until(
+        () => member.state(),
+        (state) => state.problem !== undefined,
+      );
+      assert.match(problem ?? '', sentence);
+      await member.stop();
+      await guarded.stop();
+    }
+    folder.remove();
   });
 
   it('may speak MQTT 3.1.1 only', async () => {
@@ -184,12 +210,15 @@ describe('the broker of a fleet', () => {
   });
 
   it('must be an address', async () => {
-    await assert.rejects(fleet.member(1, { brokerUrl: 'http://user:secret@here' }), (error: Error) => {
-      assert.match(
-        error.message,
-        /expected the fleet's broker as mqtt:\/\/host:port or mqtts:\/\/host:port, got another address/,
-      );
-      return true;
-    });
+    for (const brokerUrl of ['http://user:secret@here', 'mqtt://user:secret%@here', 'here', 'mqtt://']) {
+      await assert.rejects(fleet.member(1, { brokerUrl }), (error: Error) => {
+        assert.match(
+          error.message,
+          /expected the fleet's broker as mqtt:\/\/host:port or mqtts:\/\/host:port, got another address/,
+        );
+        assert.doesNotMatch(error.message, /secret/);
+        return true;
+      });
+    }
   });
 });

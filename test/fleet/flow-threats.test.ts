@@ -13,7 +13,7 @@ import { useFleet } from './use-fleet.js';
 const topics = new FleetTopics(FLEET);
 
 describeWithServer('whoever reaches the broker without the secret', startOwnMosquitto, (server) => {
-  const broker = (): OwnMosquitto => server() as OwnMosquitto;
+  const broker = (): OwnMosquitto => server();
   const fleet = useFleet(broker);
   let watcher: Watcher;
   let editor: Member;

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { startOwnMosquitto, type OwnMosquitto } from '../servers/mosquitto.js';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { startOwnMosquitto } from '../servers/mosquitto.js';
 import { describeWithServer } from '../servers/server.js';
 import { until } from '../sluice.js';
 import { forWorkers } from '../../runtime/fleet/flows/placement.js';
@@ -10,7 +12,7 @@ import { useFleet } from './use-fleet.js';
 const BOTH = [TAB, EDITOR_TAB, debug('a'), debug('b', { z: 'tab2' })];
 
 describeWithServer('where a tab runs', startOwnMosquitto, (server) => {
-  const fleet = useFleet(server as () => OwnMosquitto);
+  const fleet = useFleet(server);
 
   it('is every worker, or the editor instance only', async () => {
     const editor = await fleet.member(0, { flows: BOTH });
@@ -115,6 +117,20 @@ describe('what a worker has of the flows', () => {
       ...[{ id: 'sub', type: 'subflow' }, node('s1', 'sub', { server: 'c' }), config('c')],
     ];
     assert.deepEqual(ids(flows), ['tab1', 'u1', 'sub', 's1', 'c']);
+  });
+
+  it('is the pipeline of the default flow, without its devices and their broker', () => {
+    const file = join(import.meta.dirname, '../../flows/devices-to-mongo-and-s3.json');
+    const flows = JSON.parse(readFileSync(file, 'utf8')) as FlowEntry[];
+    const kept = ids(flows);
+    assert.deepEqual(
+      flows.filter(({ id }) => !kept.includes(id)).map(({ type, name, label }) => [type, name ?? label]),
+      [
+        ['tab', 'Devices'],
+        ['sluice-mqtt-broker', 'broker (devices)'],
+        ['device-simulator', '3 devices, 2 messages/s each'],
+      ],
+    );
   });
 
   it('is all of it where no tab is for the editor instance', () => {

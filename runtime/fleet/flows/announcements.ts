@@ -36,7 +36,7 @@ export class Announcements {
     if (first === undefined) return;
     notify(
       'error',
-      `Revision ${this.#revision} does not run on slot ${failed.map(({ slot }) => slot).join(', ')}: ${first.problem ?? ''}`,
+      `Revision ${this.#revision} does not run on ${failed.length === 1 ? 'slot' : 'slots'} ${failed.map(({ slot }) => slot).join(', ')}: ${first.problem ?? ''}`,
       true,
     );
   }
@@ -49,7 +49,7 @@ function notify(type: 'success' | 'error', text: string, isNews: boolean): void 
   RED.runtime.events.emit('runtime-event', { id: `sluice-fleet-${type}`, payload, retain: false });
 }
 
-/** The editor shows a notification as HTML. */
+/** The editor takes a notification for a key of its catalogue, in which `:` and `.` part names, and shows it as HTML. */
 function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+  return text.replace(/[^\p{L}\p{N} ]/gu, (char) => `&#${char.codePointAt(0) ?? 0};`);
 }

@@ -49,15 +49,18 @@ export class FleetBus {
   /** Counts connections: what was begun on an earlier one says nothing of this. */
   #connection = 0;
   #isSynced = false;
+  #isOpen = false;
 
   /** @throws UserError for an address that is none of a broker */
   constructor(options: FleetOptions) {
     const { brokerUrl, fleet, secret } = options;
     this.topics = new FleetTopics(fleet);
     this.keys = new FleetKeys(secret, fleet);
-    this.#broker = addressOf(brokerUrl);
+    const { url, login } = addressOf(brokerUrl);
+    this.#broker = url;
     this.#problem = `the fleet's broker at ${this.#broker} has not answered yet`;
-    this.#client = connect(brokerUrl, {
+    this.#client = connect(url, {
+      ...login,
       // Never the same twice: of two editors by mistake none ends the other's connection.
       clientId: `${instanceName(options)}-flows-${randomBytes(4).toString('hex')}`,
       protocolVersion: 5,
@@ -89,6 +92,7 @@ export class FleetBus {
 
   /** Connects, and does so again whenever it must. */
   open(): void {
+    this.#isOpen = true;
     this.#client.connect();
   }
 
@@ -145,6 +149,7 @@ export class FleetBus {
   }
 
   async stop(): Promise<void> {
+    if (!this.#isOpen) return;
     const closed = this.#client.endAsync(!this.#client.connected);
     const limit = AbortSignal.timeout(STOP_LIMIT_MS);
     limit.addEventListener('abort', () => this.#client.end(true));
@@ -219,13 +224,27 @@ function reasonOf(error: unknown): string {
   return message === '' ? String(code) : message;
 }
 
-/** Without user and password. @throws UserError */
-function addressOf(brokerUrl: string): string {
+interface BrokerAddress {
+  /** Without user, password and query. */
+  readonly url: string;
+  readonly login: { readonly username?: string; readonly password?: string };
+}
+
+/** mqtt.js itself parts user and password at the last colon, and takes a client id from the query. @throws UserError */
+function addressOf(brokerUrl: string): BrokerAddress {
   const url = URL.parse(brokerUrl);
-  if (url === null || !['mqtt:', 'mqtts:', 'ws:', 'wss:'].includes(url.protocol)) {
-    throw new UserError("expected the fleet's broker as mqtt://host:port or mqtts://host:port, got another address");
+  try {
+    if (url !== null && ['mqtt:', 'mqtts:', 'ws:', 'wss:'].includes(url.protocol) && url.host !== '') {
+      const [username, password] = [url.username, url.password].map(decodeURIComponent);
+      return {
+        url: `${url.protocol}//${url.host}${url.protocol.startsWith('ws') ? url.pathname : ''}`,
+        login: { ...(username && { username }), ...(password && { password }) },
+      };
+    }
+  } catch {
+    // a percent sign that encodes nothing
   }
-  return `${url.protocol}//${url.host}`;
+  throw new UserError("expected the fleet's broker as mqtt://host:port or mqtts://host:port, got another address");
 }
 
 function matches(filter: string, topic: string): boolean {

@@ -25,6 +25,7 @@ export interface FollowerPorts {
   /** Where the last good flows are kept. */
   readonly file: string;
   readonly info: (sentence: string) => void;
+  readonly warn: (sentence: string) => void;
 }
 
 /** How long a worker waits for what the broker has before it starts with what it has itself. */
@@ -142,7 +143,7 @@ export class Follower {
   }
 
   async #take(revision: Revision): Promise<void> {
-    const { flows, refusals, info, file, bus } = this.#ports;
+    const { flows, refusals, info, bus } = this.#ports;
     const { manifest } = revision;
     if (manifest !== this.#wanted || this.#isPaused) return; // a greater one has come
     try {
@@ -151,7 +152,7 @@ export class Follower {
       if (failure === undefined) {
         this.#good = revision;
         this.#problem = undefined;
-        writeRevision(file, bus.keys, revision);
+        this.#keep(revision);
         info(`the flows are ${named(manifest)} of ${manifest.time}`);
       } else {
         const sentence = `${named(manifest)} does not start here: ${failure.sentence}`;
@@ -164,6 +165,17 @@ export class Follower {
     }
     this.#settled.resolve();
     this.#report();
+  }
+
+  /** They run, whether or not there is room for them on the disk. */
+  #keep(revision: Revision): void {
+    const { file, bus, warn } = this.#ports;
+    try {
+      writeRevision(file, bus.keys, revision);
+    } catch (error) {
+      this.#problem = `${named(revision.manifest)} runs, and cannot be kept for the next start: ${messageOf(error)}`;
+      warn(this.#problem);
+    }
   }
 
   /** Runs what ran before, or nothing. */

@@ -114,8 +114,12 @@ export class Publisher {
   /** A deploy, or once more what the broker should have; undefined when all is as it should be. */
   #next(): Revision | undefined {
     const pending = this.#pending;
+    if (pending !== undefined && this.#isNews(pending)) {
+      const revision = this.#make(pending);
+      this.#pending = undefined;
+      return revision;
+    }
     this.#pending = undefined;
-    if (pending !== undefined && this.#isNews(pending)) return this.#make(pending);
     const lost = this.#lostTo();
     if (lost !== undefined && pending !== undefined) this.#ports.warn(lost);
     if (this.#latest === undefined || lost !== undefined) return undefined;

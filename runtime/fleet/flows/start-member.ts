@@ -88,7 +88,7 @@ function worker(bus: FleetBus, refusals: Refusals, userDir: string, options: Fle
   if (isRemote) process.env['MQTT_URL'] ??= options.brokerUrl;
   const flows = new WorkerFlows(new DistributedVariables(process.env), isRemote);
   const file = join(userDir, LAST_GOOD_FILE);
-  const follower = new Follower({ ...{ bus, flows, refusals, info, file }, slot: options.slot });
+  const follower = new Follower({ ...{ bus, flows, refusals, info, warn, file }, slot: options.slot });
   const state = (): FlowState => withConnection(bus, { ...follower.state(), refused: refusals.counts() });
   return {
     settings: { storageModule: memoryStorage(userDir) },
