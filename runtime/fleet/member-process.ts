@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Instance } from '@sluice/node-red/instance';
 import type { FleetOptions, InstanceReply, InstanceRequest } from '../launcher/instance-protocol.js';
 import { messageOf } from '../launcher/user-error.js';
 import type { FleetMember } from './flows/member.js';
+import { EDITOR_SLOT } from './identity.js';
 import { startFleetMember } from './flows/start-member.js';
 import { encodeReport, type ReportedState } from './report/instance-report.js';
 import { Reporter } from './report/reporter.js';
@@ -9,6 +11,8 @@ import { FleetTopics } from './topics.js';
 
 /** Less than the launcher gives a leave. */
 const LEAVE_LIMIT_MS = 30_000;
+/** Devices are to run also where no worker does. */
+const BEGIN_WITHIN_MS = 30_000;
 
 /** What an instance process does as the member of a fleet: it reports, speaks for its flows, and leaves. */
 export class MemberProcess {
@@ -17,6 +21,7 @@ export class MemberProcess {
   readonly #reply: (message: InstanceReply) => void;
   #reporter: Reporter | undefined;
   #lastError: string | undefined;
+  readonly #begin = Promise.withResolvers<void>();
   #end: ReportedState = 'stopped';
 
   constructor(options: FleetOptions, userDir: string, reply: (message: InstanceReply) => void) {
@@ -32,6 +37,17 @@ export class MemberProcess {
 
   noteError(line: string): void {
     this.#lastError = line;
+  }
+
+  /** Devices of the editor instance wait for workers who take what they send, since those have their flows from it. */
+  beforeFlows(instance: Instance): void {
+    if (this.#options.slot !== EDITOR_SLOT) return;
+    const patience = delay(BEGIN_WITHIN_MS, undefined, { ref: false });
+    instance.beginDevicesAfter(Promise.race([this.#begin.promise, patience]));
+  }
+
+  begin(): void {
+    this.#begin.resolve();
   }
 
   /** Once Node-RED has started. @returns what keeps flows from running */

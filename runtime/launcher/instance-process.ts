@@ -33,6 +33,7 @@ async function run(options: InstanceOptions): Promise<void> {
       if (!ending) void started.promise.then(() => drain(later.leave === true, member));
       ending = true;
     }
+    if (later.type === 'begin') member?.begin();
     if (later.type === 'history' || later.type === 'rollback') void member?.answer(later);
   });
   const server = createServer();
@@ -40,6 +41,7 @@ async function run(options: InstanceOptions): Promise<void> {
   RED.init(server, { ...settings, ...member?.settings });
   answerOn(server, RED, isWorkerOf(fleet));
   const flows = flowsStarted();
+  RED.runtime.events.once('flows:starting', () => member?.beforeFlows(Instance.running(RED.runtime.events)));
   await RED.start();
   const notStarted = await flows;
   started.resolve();

@@ -30,6 +30,8 @@ export type InstanceRequest =
   | { readonly type: 'start'; readonly options: InstanceOptions }
   /** Finish what is under way and end. `leave`: and end the sessions at the broker, as one that does not come back. */
   | { readonly type: 'drain'; readonly leave?: boolean }
+  /** To the editor instance of a fleet: there are workers who take what its devices send. */
+  | { readonly type: 'begin' }
   /** Of the editor instance of a fleet; each is answered. */
   | { readonly type: 'history'; readonly id: number }
   | { readonly type: 'rollback'; readonly id: number; readonly revision: number; readonly author: string };

@@ -60,6 +60,7 @@ export class Fleet {
       await this.#run(EDITOR_SLOT); // workers then find the flows at the broker
       await Promise.all(this.workersHere.map((slot) => this.#run(slot)));
       await this.#ports.roster.until(() => this.#allTake(), READY_WITHIN_MS);
+      this.#processes.get(EDITOR_SLOT)?.begin();
       // What cannot leave now is shown as a danger; the others do their work.
       await this.#shrinkTo(workers).catch((error: unknown) => this.#ports.say(messageOf(error)));
     });

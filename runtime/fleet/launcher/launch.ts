@@ -13,11 +13,12 @@ import { Fleet } from './fleet.js';
 import { FleetFolder } from './folder.js';
 import { fleetMetrics } from './metrics.js';
 import { fleetRoutes } from './routes.js';
-import { EDITOR_SLOT } from '../identity.js';
+import { EDITOR_SLOT, instanceName } from '../identity.js';
 import { Roster } from './roster.js';
 import { Autoscaler } from '../scaling/autoscaler.js';
 import type { Limits } from '../scaling/decide.js';
 import { loadSignal } from '../scaling/load-signal.js';
+import { probeSharedSubscriptions } from '../share-probe.js';
 import { makeSlotProcess } from '../slots/factory.js';
 import { SlotTable } from '../slots/table.js';
 import { slotsStatus, type FleetStatus } from './status.js';
@@ -79,6 +80,11 @@ async function launch(options: FleetLaunchOptions, started: Started): Promise<Ru
   const folder = new FleetFolder(userDir);
   await expectNobody(folder);
   const table = new SlotTable(folder.slotTable, options.fleet);
+  await folder.claim(instanceName({ fleet: table.fleet, slot: EDITOR_SLOT }));
+  started.add(() => {
+    for (const slot of [EDITOR_SLOT, ...table.held]) folder.slot(slot).release();
+    return true;
+  });
   const secret = folder.secretOrNew();
   const topics = new FleetTopics(table.fleet);
   const roster = new Roster();
@@ -86,7 +92,7 @@ async function launch(options: FleetLaunchOptions, started: Started): Promise<Ru
   const channel = await FleetChannel.connect({ ...identity, brokerUrl, secret }, say);
   started.add(() => channel.close().then(() => true));
   const desk = new BrokerDesk({ channel, topics, table, roster, say });
-  await expectAlone(desk, table.fleet);
+  await Promise.all([probeSharedSubscriptions(brokerUrl), expectAlone(desk, table.fleet)]);
 
   folder.installFlow(options.flow, options.replace);
   const services = await startServices({ ...options, mqttPort: 0 }, folder, started);

@@ -64,7 +64,9 @@ export class Reporter {
     const { slot, instance, flowState, lastError } = this.#ports;
     const { revision, wanted, problem } = flowState();
     const ledger = sumsOf(instance.ledger());
-    const ingests = instance.report().nodes.filter(({ type }) => type === 'mqtt-ingest');
+    const { nodes } = instance.report();
+    const ingests = nodes.filter(({ type }) => type === 'mqtt-ingest');
+    const { records, bytes, oldestAt } = instance.onDisk();
     const at = Date.now();
     this.#load = this.#process.read();
     const error = lastError();
@@ -80,9 +82,9 @@ export class Reporter {
       state: this.#state,
       subscribed: ingests.every(({ level }) => level === 'ok' || level === 'warning'),
       flow: { revision, wanted, ...(problem !== undefined && { problem }) },
-      rate: this.#rates.measure(at, ledger),
+      ...this.#rates.measure(at, ledger, nodes),
       inFlight: ledger.inFlight,
-      spool: { records: ledger.spooled, bytes: 0, lagSeconds: 0 },
+      spool: { records, bytes, lagSeconds: oldestAt === undefined ? 0 : Math.max(0, (at - oldestAt) / 1_000) },
       load: this.#load,
       problems: healthOf(instance, this.#load.loopDelayMs).problems,
       ...(error !== undefined && { lastError: error }),

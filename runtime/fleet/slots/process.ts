@@ -34,6 +34,7 @@ export class SlotProcess {
   #runs = 0;
   #hangs = 0;
   #failure: string | undefined;
+  #begun = false;
 
   constructor(settings: SlotSettings) {
     this.#settings = settings;
@@ -98,6 +99,12 @@ export class SlotProcess {
     return how === 'leave' ? !failed && this.#report?.state === 'left' : clean;
   }
 
+  /** There are workers who take what its devices send, from now on. */
+  begin(): void {
+    this.#begun = true;
+    this.#instance?.send({ type: 'begin' });
+  }
+
   /** Asks the process something. @throws UserError when it says no, or nothing */
   async ask(request: { type: 'history' } | { type: 'rollback'; revision: number; author: string }): Promise<unknown> {
     const id = Math.max(0, ...this.#requests.keys()) + 1;
@@ -120,6 +127,7 @@ export class SlotProcess {
   #onMessage(message: InstanceReply): void {
     if (message.type === 'answer' || message.type === 'refusal') this.#requests.get(message.id)?.(message);
     if (message.type === 'ready' && this.#state === 'starting') this.#state = 'running';
+    if (message.type === 'ready' && this.#begun) this.begin();
     if (message.type !== 'report') return;
     this.#await(SILENT_MS);
     this.#report = message.report;
