@@ -8,6 +8,7 @@ import type { DeliveryTag, Ending, LateOutcome, Outcome } from '../lib/delivery/
 import type { JsonataEngine } from '../lib/jsonata.js';
 import type { Message } from '../lib/message.js';
 import { compileSettings, type SettingsSchema } from '../lib/settings.js';
+import type { Counts } from '../lib/spool/record.js';
 import { configNodeError } from './config-node.js';
 import type { SourceDeliveries } from './deliveries.js';
 import { type Fleet, fleetOf } from './fleet.js';
@@ -72,6 +73,8 @@ interface BehaviourParts {
    * @throws UnavailableError when it cannot be ended now
    */
   endSession?(): Promise<void>;
+  /** What is on this machine's disk; undefined where nothing is known of it. */
+  onDisk?(): Counts | undefined;
   /** How many records are on this machine's disk, or on their way there; undefined as long as nobody can tell. */
   spooled?(): number | undefined;
   /** Stores what is on disk now, though it could wait for more. */

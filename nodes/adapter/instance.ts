@@ -6,6 +6,7 @@ import type { Counters } from '../lib/counters.js';
 import type { Origin } from '../lib/dead-letter.js';
 import type { Behaviour, IsFailed, Log } from './define-node.js';
 import type { LoadReport } from '../lib/load.js';
+import type { Counts } from '../lib/spool/record.js';
 import type { LedgerReport } from './ledger-report.js';
 import { logLine } from './log-line.js';
 import { Deliveries } from './deliveries.js';
@@ -85,6 +86,8 @@ export class Instance {
   readonly #past = new Map<string, NodeTotals>();
   readonly #started = new WeakSet<RunningNode>();
   #flowRevision = '';
+  /** Resolves when those on other instances who are to take what devices send can do so. */
+  #takers: Promise<unknown> = Promise.resolve();
   #draining = false;
 
   /** The instance that this Node-RED runtime is. It hangs on the runtime's own event bus: one, however the palette was loaded. */
@@ -183,6 +186,17 @@ export class Instance {
     return load === undefined ? {} : { load: load.report() };
   }
 
+  /** What is on this machine's disk, of the nodes in the flows. */
+  onDisk(): Counts {
+    const counts = [...this.nodes.values()].flatMap(({ behaviour }) => behaviour.onDisk?.() ?? []);
+    const times = counts.flatMap(({ oldestAt }) => oldestAt ?? []);
+    return {
+      records: counts.reduce((total, { records }) => total + records, 0),
+      bytes: counts.reduce((total, { bytes }) => total + bytes, 0),
+      oldestAt: times.length === 0 ? undefined : Math.min(...times),
+    };
+  }
+
   ledger(): LedgerReport {
     const report = this.deliveries.report();
     const { name: instance, runId, startedAt } = this;
@@ -193,6 +207,11 @@ export class Instance {
       balanced: report.flows.every(({ gap }) => gap === 0),
       ...report,
     };
+  }
+
+  /** Devices begin only then, too: what they send is for ingests of other instances. */
+  beginDevicesAfter(takers: Promise<unknown>): void {
+    this.#takers = takers;
   }
 
   /** Resolves when every ingest has its subscriptions: what is published from then on has a taker. */
@@ -252,7 +271,7 @@ export class Instance {
     for (const node of fresh.filter(({ behaviour }) => behaviour.stage !== 'device')) begin(node);
     const isFailed: IsFailed = (id) => this.nodes.get(id)?.failed === true;
     if (!this.#draining) for (const { behaviour } of this.nodes.values()) behaviour.deployed?.(isFailed);
-    void this.ready().then(() => {
+    void Promise.all([this.ready(), this.#takers]).then(() => {
       for (const node of fresh.filter(({ behaviour }) => behaviour.stage === 'device')) begin(node);
     });
   }

@@ -7,7 +7,7 @@ import type { DeliveryTag, Outcome } from '../lib/delivery/outcome.js';
 import { UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import { templateScope } from '../lib/scope.js';
-import type { SpoolRecord } from '../lib/spool/record.js';
+import type { Counts, SpoolRecord } from '../lib/spool/record.js';
 import type { WriteFailures } from '../mongo-connection/bulk-write.js';
 import type { ConnectionState } from '../mongo-connection/connection.js';
 import { Backlog, type BacklogContext, type NotStored } from '../spooling/backlog.js';
@@ -146,6 +146,10 @@ export class MongoSink implements Behaviour {
       send(outcome === 'spooled' ? { ...message, spooled: true } : message, STORED);
       return outcome;
     });
+  }
+
+  onDisk(): Counts | undefined {
+    return this.#backlog?.counts;
   }
 
   spooled(): number | undefined {

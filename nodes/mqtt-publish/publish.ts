@@ -1,6 +1,7 @@
 import type { Behaviour, NodeContext, Send } from '../adapter/define-node.js';
 import { atMost, FLUSH_LIMIT_MS } from '../adapter/waiting.js';
 import { backoffDelay } from '../lib/backoff.js';
+import type { Counts } from '../lib/spool/record.js';
 import { tagOf } from '../lib/delivery/carried.js';
 import type { DeliveryTag, Outcome } from '../lib/delivery/outcome.js';
 import { describeValue, UnavailableError } from '../lib/errors.js';
@@ -124,6 +125,10 @@ export class MqttPublish implements Behaviour {
       send(outcome === 'spooled' ? { ...message, spooled: true } : message, PUBLISHED);
     }
     return outcome;
+  }
+
+  onDisk(): Counts | undefined {
+    return this.#backlog?.counts;
   }
 
   spooled(): number | undefined {

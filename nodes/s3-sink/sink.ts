@@ -6,7 +6,7 @@ import { ConfigError, messageOf, RejectedError, UnavailableError } from '../lib/
 import { identityOf } from '../lib/identity.js';
 import type { Message } from '../lib/message.js';
 import { spoolFile } from '../lib/spool/place.js';
-import { bytesOf, type NewRecord } from '../lib/spool/record.js';
+import { bytesOf, type Counts, type NewRecord } from '../lib/spool/record.js';
 import type { Spool } from '../lib/spool/spool.js';
 import type { ObjectStore } from '../object-store/store.js';
 import { NodeSpool, type NodeSpoolContext } from '../spooling/node-spool.js';
@@ -129,6 +129,10 @@ export class S3Sink implements Behaviour {
       send(object === undefined ? message : { ...message, object: object.key, spooled: true }, STORED);
     }
     return object === undefined ? 'stored' : 'spooled';
+  }
+
+  onDisk(): Counts | undefined {
+    return this.#spool.counts;
   }
 
   spooled(): number | undefined {

@@ -6,7 +6,7 @@ import type { LateOutcome } from '../lib/delivery/outcome.js';
 import { RejectedError, UnavailableError } from '../lib/errors.js';
 import type { Message } from '../lib/message.js';
 import { spoolFile } from '../lib/spool/place.js';
-import type { Gone, NewRecord, ReadLimits, SpoolRecord } from '../lib/spool/record.js';
+import type { Counts, Gone, NewRecord, ReadLimits, SpoolRecord } from '../lib/spool/record.js';
 import type { Spool } from '../lib/spool/spool.js';
 import { NodeSpool, type SpoolSize } from './node-spool.js';
 
@@ -93,6 +93,10 @@ export class Backlog {
   }
 
   /** Records on disk. */
+  get counts(): Counts | undefined {
+    return this.#spool.counts;
+  }
+
   get records(): number {
     return this.#spool.records;
   }

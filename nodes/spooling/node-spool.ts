@@ -3,7 +3,7 @@ import { batchClock } from '../adapter/batch-clock.js';
 import type { NodeContext } from '../adapter/define-node.js';
 import { pause } from '../adapter/waiting.js';
 import { messageOf, UnavailableError } from '../lib/errors.js';
-import type { Damage, Gone } from '../lib/spool/record.js';
+import type { Counts, Damage, Gone } from '../lib/spool/record.js';
 import { Spool } from '../lib/spool/spool.js';
 
 export interface SpoolSize {
@@ -49,6 +49,11 @@ export class NodeSpool {
   /** An attempt to open it that has no answer yet. */
   get opening(): Promise<Spool> | undefined {
     return this.#opening;
+  }
+
+  /** What is on disk; undefined as long as it is not open. */
+  get counts(): Counts | undefined {
+    return this.#spool?.counts;
   }
 
   /** Records on disk. */

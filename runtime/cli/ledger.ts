@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { LedgerReport, NodeTotals } from '@sluice/node-red/instance';
 import { Command } from 'commander';
+import { showLive } from './live-text.js';
 import { positive } from './options.js';
 import { RunningInstance } from './running-instance.js';
 import { table } from './table.js';
@@ -29,9 +28,6 @@ const COLUMNS = [
   ['gap', 'gap'],
 ] as const satisfies readonly (readonly [keyof LedgerReport, string])[];
 
-/** From the first column to the left upper corner, and all below it away (ECMA-48). */
-const CLEAR = '\x1b[H\x1b[J';
-
 export function ledgerCommand(): Command {
   return new Command('ledger')
     .description(
@@ -48,17 +44,7 @@ export function ledgerCommand(): Command {
 async function ledger({ userDir, json, once: single, every }: LedgerOptions): Promise<void> {
   const instance = await RunningInstance.on(userDir);
   const ask = async (): Promise<Answer> => (await instance.get('sluice/ledger')) as Answer;
-  let last = await ask();
-  if (json) process.stdout.write(`${JSON.stringify(last)}\n`);
-  else if (single || !process.stdout.isTTY) process.stdout.write(textOf(last));
-  else {
-    const interrupted = once(process, 'SIGINT');
-    for (let shown = true; shown;) {
-      process.stdout.write(`${CLEAR}${textOf(last)}\nCtrl-C ends.\n`);
-      shown = await Promise.race([interrupted.then(() => false), delay(every * 1_000).then(() => true)]);
-      if (shown) last = await ask();
-    }
-  }
+  const last = await showLive({ ask, textOf, json, single, everySeconds: every });
   if (!last.balanced) process.exitCode = 1;
 }
 
@@ -88,7 +74,7 @@ function textOf(ledger: Answer): string {
     .join('\n');
 }
 
-function gapSentence(gap: number): string {
+export function gapSentence(gap: number): string {
   const count = Math.abs(gap).toLocaleString('en');
   if (gap === 0) return 'a flow has a gap that another makes up for';
   return gap > 0 ? `${count} came in and cannot be accounted for` : `${count} more are accounted for than came in`;

@@ -5,6 +5,8 @@ import { UserError } from '../launcher/user-error.js';
 import { chaosCommand } from './chaos.js';
 import { checkCommand } from './check.js';
 import { deadLetterCommand } from './dead-letter.js';
+import { fleetCommand } from './fleet/fleet.js';
+import { joinCommand } from './join.js';
 import { ledgerCommand } from './ledger.js';
 import { passwordCommand } from './password.js';
 import { simulateCommand } from './simulate.js';
@@ -23,6 +25,8 @@ const program = new Command('sluice')
   .version(manifest.version)
   .showHelpAfterError('(sluice --help shows the commands and their options)')
   .addCommand(startCommand())
+  .addCommand(fleetCommand())
+  .addCommand(joinCommand())
   .addCommand(statusCommand())
   .addCommand(ledgerCommand())
   .addCommand(deadLetterCommand())

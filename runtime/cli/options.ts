@@ -43,6 +43,13 @@ export function qos(text: string): 0 | 1 | 2 {
   return Number(text) as 0 | 1 | 2;
 }
 
+const FLEET = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
+
+export function fleetName(text: string): string {
+  if (!FLEET.test(text)) throw invalid('a name of at most 63 letters, digits, _ and -', text);
+  return text;
+}
+
 function inRange(text: string, least: number, most: number, expected: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isSafeInteger(value) || value < least || value > most)

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { launch, type Running } from '../launcher/launcher.js';
 import { portNumber } from './options.js';
+import { onStopSignal } from './stop-signal.js';
 
 interface StartOptions {
   readonly userDir: string;
@@ -37,7 +38,7 @@ Environment:
       const say = (sentence: string): void => {
         process.stderr.write(`sluice: ${sentence}\n`);
       };
-      const { stopped, signal } = onStopSignal(say);
+      const { stopped, signal } = onStopSignal('devices, then what is under way, then the sinks', say);
       const running = await launch({ ...options, name: options.name, flow, say });
       if (options.json) process.stdout.write(`${readyLine(running)}\n`);
       else process.stdout.write(readyText(running));
@@ -66,20 +67,4 @@ function readyText({ editor, mqtt, mongodb, objects, userDir, embedded }: Runnin
 
 Ctrl-C stops it when all that is under way is stored.
 `;
-}
-
-/** The first SIGINT or SIGTERM asks to stop, the second ends at once. */
-function onStopSignal(say: (sentence: string) => void): { stopped: Promise<symbol>; signal: symbol } {
-  const signal = Symbol('signal');
-  const { promise, resolve } = Promise.withResolvers<symbol>();
-  let asked = false;
-  const onSignal = (): void => {
-    if (asked) process.exit(130);
-    asked = true;
-    say('stopping: devices, then what is under way, then the sinks (again: at once)');
-    resolve(signal);
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return { stopped: promise, signal };
 }

@@ -6,6 +6,7 @@
  * - `sluice/<fleet>/flow/running/<slot>`: which revision an instance runs, said at each change
  * - `sluice/<fleet>/flow/echo/<nonce>`: what a member says to itself, to know when it has got all that is retained
  * - `sluice/<fleet>/instances/<slot>` (retained): what an instance says of itself, every second
+ * - `sluice/<fleet>/commands/<slot>`: what the launcher asks of an instance that it has not started
  * - `sluice/<fleet>/join` and `sluice/<fleet>/join/<nonce>`: who asks for a slot, and the answer
  */
 export class FleetTopics {
@@ -40,6 +41,10 @@ export class FleetTopics {
   /** @param slot - `'+'`: of every instance */
   instance(slot: number | '+'): string {
     return `${this.#root}/instances/${slot}`;
+  }
+
+  command(slot: number): string {
+    return `${this.#root}/commands/${slot}`;
   }
 
   get join(): string {

@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import type { Writable } from 'node:stream';
 import { UserError } from './user-error.js';
 
 /**
@@ -13,11 +14,22 @@ export class Child<FromChild extends { type: string }, ToChild extends { type: s
   readonly #process: ChildProcess;
   readonly #what: string;
 
-  /** @param what - what it is, for sentences */
-  constructor(what: string, file: string, parameters: readonly string[], environment: NodeJS.ProcessEnv) {
+  /**
+   * @param what - what it is, for sentences
+   * @param stderr - where its stderr goes; ours, where it is left out
+   */
+  constructor(
+    what: string,
+    file: string,
+    parameters: readonly string[],
+    environment: NodeJS.ProcessEnv,
+    stderr?: Writable,
+  ) {
     this.#what = what;
     // What it has to say to its parent goes by messages; its stdout is for whoever starts it by hand.
-    this.#process = fork(file, parameters, { env: environment, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const errors = stderr === undefined ? 'inherit' : 'pipe';
+    this.#process = fork(file, parameters, { env: environment, stdio: ['ignore', 'ignore', errors, 'ipc'] });
+    if (stderr !== undefined) this.#process.stderr?.setEncoding('utf8').pipe(stderr, { end: false });
     this.ended = once(this.#process, 'exit').then(([code, signal]) => (code as number | null) ?? String(signal));
   }
 
@@ -53,9 +65,13 @@ export class Child<FromChild extends { type: string }, ToChild extends { type: s
     if (this.#process.connected) this.#process.disconnect();
   }
 
+  kill(): void {
+    this.#process.kill('SIGKILL');
+  }
+
   /** Resolves when it has ended, which it is made to after a time. @returns whether it ended by itself, without an error */
   async endedWithin(ms: number): Promise<boolean> {
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), ms);
+    const timer = setTimeout(() => this.kill(), ms);
     const how = await this.ended;
     clearTimeout(timer);
     return how === 0;

@@ -1,16 +1,17 @@
 /**
  * One Node-RED runtime, as a process of its own. Its parent tells it what to be by the environment and its first
- * message, and to drain by its second.
+ * message, and to drain by a later one.
  */
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import RED from 'node-red';
 import { Instance } from '@sluice/node-red/instance';
+import { MemberProcess } from '../fleet/member-process.js';
+import { addEndpoints } from './endpoints.js';
 import type { InstanceOptions, InstanceReply, InstanceRequest } from './instance-protocol.js';
-import { metricsOf } from './metrics.js';
-import { nodeRedSettings } from './settings.js';
+import { answerOn, listen } from './instance-server.js';
+import { isWorkerOf, nodeRedSettings } from './settings.js';
 
 const DRAIN_LIMIT_MS = 15_000;
 /** For the subscriptions of ingests, so that what is published once it is ready has a taker. */
@@ -23,30 +24,36 @@ const [request] = (await once(process, 'message')) as [InstanceRequest];
 if (request.type === 'start') await run(request.options);
 
 async function run(options: InstanceOptions): Promise<void> {
-  process.once('message', () => void drain()); // the only other request there is
+  const { fleet, userDir } = options;
+  const started = Promise.withResolvers<void>();
+  const member = fleet === undefined ? undefined : new MemberProcess(fleet, userDir, reply);
+  let ending = false;
+  process.on('message', (later: InstanceRequest) => {
+    if (later.type === 'drain') {
+      if (!ending) void started.promise.then(() => drain(later.leave === true, member));
+      ending = true;
+    }
+    if (later.type === 'begin') member?.begin();
+    if (later.type === 'history' || later.type === 'rollback') void member?.answer(later);
+  });
   const server = createServer();
-  RED.init(server, nodeRedSettings(options));
-  const { httpAdmin, httpNode } = RED;
-  server.on('request', (incoming, response) => {
-    httpAdmin(incoming, response, () => {
-      httpNode(incoming, response, () => {
-        response.writeHead(404).end();
-      });
-    });
-  });
+  const settings = nodeRedSettings(options, (line) => member?.noteError(line));
+  RED.init(server, { ...settings, ...member?.settings });
+  answerOn(server, RED, isWorkerOf(fleet));
   const flows = flowsStarted();
+  RED.runtime.events.once('flows:starting', () => member?.beforeFlows(Instance.running(RED.runtime.events)));
   await RED.start();
-  const problem = await flows;
+  const notStarted = await flows;
+  started.resolve();
   const instance = Instance.running(RED.runtime.events);
-  const metrics = metricsOf(instance);
-  httpAdmin.get('/sluice/metrics', RED.auth.needsPermission('sluice.read'), (_request, response, next) => {
-    metrics.text().then((text) => response.type(metrics.contentType).send(text), next);
-  });
+  addEndpoints(RED, instance);
+  const problem = (await member?.run(instance)) ?? notStarted;
   // A broker that is away does not keep the editor from opening.
   await Promise.race([instance.ready(), delay(INGESTS_READY_MS, undefined, { ref: false })]);
-  const port = await listen(server, options);
-  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  reply({ type: 'ready', url: `http://${host}:${port}/`, ...(problem !== undefined && { problem }) });
+  const { host } = options;
+  const port = await listen(server, options, (taken) => reply({ type: 'port-taken', port: taken }));
+  const address = host.includes(':') ? `[${host}]` : host;
+  reply({ type: 'ready', url: `http://${address}:${port}/`, ...(problem !== undefined && { problem }) });
 }
 
 function reply(message: InstanceReply): void {
@@ -70,25 +77,18 @@ interface RuntimeEvent {
   readonly payload?: { readonly error?: string; readonly types?: readonly string[] };
 }
 
-/** Listens, on another port when this one is taken. */
-function listen(server: Server, { host, port }: Pick<InstanceOptions, 'host' | 'port'>): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EADDRINUSE' || port === 0) reject(error);
-      else {
-        reply({ type: 'port-taken', port });
-        resolve(listen(server, { host, port: 0 }));
-      }
-    });
-    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
-  });
-}
-
-async function drain(): Promise<void> {
+async function drain(leave: boolean, member: MemberProcess | undefined): Promise<void> {
+  const instance = Instance.running(RED.runtime.events);
   try {
-    await Instance.running(RED.runtime.events).drain(DRAIN_LIMIT_MS);
+    await (leave && member !== undefined ? member.leave(instance) : finish(instance, member));
   } finally {
     await RED.stop(); // sinks write what they hold
+    await member?.end();
   }
   process.exit(0);
+}
+
+async function finish(instance: Instance, member: MemberProcess | undefined): Promise<void> {
+  member?.draining();
+  await instance.drain(DRAIN_LIMIT_MS);
 }

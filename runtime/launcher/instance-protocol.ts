@@ -1,3 +1,5 @@
+import type { InstanceReport } from '../fleet/report/instance-report.js';
+
 /** What a launcher gives an instance process at its start: by a message, since a command line is there for all to read. */
 export interface InstanceOptions {
   readonly userDir: string;
@@ -25,8 +27,19 @@ export interface FleetOptions {
 }
 
 export type InstanceRequest =
-  { readonly type: 'start'; readonly options: InstanceOptions } | { readonly type: 'drain' };
+  | { readonly type: 'start'; readonly options: InstanceOptions }
+  /** Finish what is under way and end. `leave`: and end the sessions at the broker, as one that does not come back. */
+  | { readonly type: 'drain'; readonly leave?: boolean }
+  /** To the editor instance of a fleet: there are workers who take what its devices send. */
+  | { readonly type: 'begin' }
+  /** Of the editor instance of a fleet; each is answered. */
+  | { readonly type: 'history'; readonly id: number }
+  | { readonly type: 'rollback'; readonly id: number; readonly revision: number; readonly author: string };
 
 export type InstanceReply =
   | { readonly type: 'ready'; readonly url: string; readonly problem?: string }
-  | { readonly type: 'port-taken'; readonly port: number };
+  | { readonly type: 'port-taken'; readonly port: number }
+  /** Of an instance of a fleet, every second, and last of all when it ends. */
+  | { readonly type: 'report'; readonly report: InstanceReport }
+  | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
+  | { readonly type: 'refusal'; readonly id: number; readonly sentence: string };

@@ -6,6 +6,8 @@ declare module 'node-red' {
   interface Answer {
     type(type: string): Answer;
     send(body: string): void;
+    status(code: number): Answer;
+    json(body: object): void;
   }
   type Handler = (request: unknown, response: Answer, next: (error?: unknown) => void) => void;
   type Application = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;

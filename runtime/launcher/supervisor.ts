@@ -21,6 +21,8 @@ export class Supervisor<T extends Supervised> {
   readonly #ready: (child: T) => Promise<void>;
   readonly #say: (sentence: string) => void;
   readonly #ends: number[] = [];
+  /** Resolves when a child works, or none will. */
+  readonly #works = Promise.withResolvers<void>();
   #child: T | undefined;
   #stopping = false;
 
@@ -38,6 +40,11 @@ export class Supervisor<T extends Supervised> {
     this.#say = say;
   }
 
+  /** The child that runs, or starts; undefined before the next one is started. */
+  get child(): T | undefined {
+    return this.#child;
+  }
+
   /** The first start. @throws what `ready` rejects with: there is nothing to restart yet */
   async start(): Promise<void> {
     const child = this.#launch();
@@ -46,13 +53,21 @@ export class Supervisor<T extends Supervised> {
     void child.ended.then((how) => this.#again(how));
   }
 
-  /** No more restarts. @returns the child to stop, if one was started */
+  /** A start that is tried again as any other. Resolves when the child works, when this gives up, or on `release`. */
+  async keep(): Promise<void> {
+    void this.#begin();
+    await Promise.race([this.#works.promise, this.failed]);
+  }
+
+  /** No more restarts. @returns the child to stop, if one runs */
   release(): T | undefined {
     this.#stopping = true;
+    this.#works.resolve();
     return this.#child;
   }
 
   async #again(how: number | string): Promise<void> {
+    this.#child = undefined;
     if (this.#isStopping()) return;
     const now = Date.now();
     this.#ends.push(now);
@@ -64,11 +79,19 @@ export class Supervisor<T extends Supervised> {
     const pause = FIRST_PAUSE_MS * 2 ** (recent - 1);
     this.#say(`${this.#what} ended (${how}) and is started again in ${pause / 1_000} s`);
     await delay(pause);
-    if (this.#isStopping()) return;
+    if (!this.#isStopping()) await this.#begin();
+  }
+
+  async #begin(): Promise<void> {
     const child = this.#launch();
     this.#child = child;
     void child.ended.then((next) => this.#again(next));
-    await this.#ready(child).catch((error: unknown) => this.#say(messageOf(error)));
+    try {
+      await this.#ready(child);
+      this.#works.resolve();
+    } catch (error) {
+      this.#say(messageOf(error));
+    }
   }
 
   #isStopping(): boolean {

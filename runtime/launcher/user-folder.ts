@@ -1,39 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { RunFile, type RunningProcess } from './run-file.js';
 import { UserError } from './user-error.js';
 
-/** How a command finds a running instance: `<user folder>/instance.json`, readable by its owner only. */
-export interface InstanceFile {
-  readonly pid: number;
+/** `<user folder>/instance.json`. */
+export interface InstanceFile extends RunningProcess {
   readonly name: string;
-  /** Lets the reader in at the admin API, as `Authorization: Bearer`. Made at each start. */
-  readonly token: string;
-  /** The editor's URL; missing while the instance starts. */
-  readonly url?: string;
 }
-
-/** An instance that has no address yet is starting, for so long. */
-const STARTING_MS = 60_000;
-const ANSWER_MS = 2_000;
 
 /** The folder that holds all that an instance keeps: its flows, its secret, and the data of what is embedded. */
 export class UserFolder {
   readonly path: string;
-  readonly #instanceFile: string;
+  readonly #instanceFile: RunFile<InstanceFile>;
 
   constructor(path: string) {
     this.path = resolve(path);
-    this.#instanceFile = join(this.path, 'instance.json');
+    this.#instanceFile = new RunFile(join(this.path, 'instance.json'));
   }
 
   get store(): string {
@@ -65,29 +48,16 @@ export class UserFolder {
   }
 
   /** The instance that runs on this folder, undefined when there is none. */
-  async running(): Promise<InstanceFile | undefined> {
-    if (!existsSync(this.#instanceFile)) return undefined;
-    let file: InstanceFile;
-    try {
-      file = JSON.parse(readFileSync(this.#instanceFile, 'utf8')) as InstanceFile;
-    } catch {
-      return undefined; // of another version, or no file of ours
-    }
-    if (file.pid === process.pid || !isAlive(file.pid)) return undefined;
-    // After a power cut the pid may be another program's: the instance itself has to answer.
-    if (file.url !== undefined) return (await answers(file.url)) ? file : undefined;
-    return Date.now() - statSync(this.#instanceFile).mtimeMs < STARTING_MS ? file : undefined;
+  running(): Promise<InstanceFile | undefined> {
+    return this.#instanceFile.running();
   }
 
   write(file: InstanceFile): void {
-    // Written aside and renamed: a reader sees the old one or the new one, never half of it.
-    const next = `${this.#instanceFile}.${process.pid}`;
-    writeFileSync(next, `${JSON.stringify(file)}\n`, { mode: 0o600 });
-    renameSync(next, this.#instanceFile);
+    this.#instanceFile.write(file);
   }
 
   release(): void {
-    rmSync(this.#instanceFile, { force: true });
+    this.#instanceFile.release();
   }
 
   /** What encrypts the flows' credentials: made once. */
@@ -103,11 +73,11 @@ export class UserFolder {
    * @param flow - a flow file, undefined for the default flow where the folder has none
    * @throws UserError when the folder was made from another flow file, or the file is not a flow
    */
-  installFlow(flow: string | undefined, defaultFlow: string, replace: boolean): void {
+  installFlow(flow: string | undefined, replace: boolean): void {
     const flows = join(this.path, 'flows.json');
     const origin = join(this.path, 'flow-origin.json');
     const present = existsSync(flows);
-    const source = resolve(flow ?? defaultFlow);
+    const source = resolve(flow ?? defaultFlow());
     if (present) {
       if (flow === undefined && !replace) return;
       const from = existsSync(origin)
@@ -125,6 +95,13 @@ export class UserFolder {
     writeFileSync(flows, text);
     writeFileSync(origin, `${JSON.stringify({ flow: source })}\n`);
   }
+}
+
+/** The flow that a new folder gets: beside this package's code when it is installed, in the repository's folder else. */
+function defaultFlow(): string {
+  const file = 'flows/devices-to-mongo-and-s3.json';
+  const installed = join(import.meta.dirname, '../..', file);
+  return existsSync(installed) ? installed : join(import.meta.dirname, '../../..', file);
 }
 
 function readFlow(path: string): string {
@@ -145,22 +122,4 @@ function readFlow(path: string): string {
     );
   }
   return text;
-}
-
-async function answers(url: string): Promise<boolean> {
-  try {
-    await fetch(`${url}sluice/status`, { signal: AbortSignal.timeout(ANSWER_MS) });
-    return true; // also when it asks for a login
-  } catch {
-    return false;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -6,8 +6,11 @@ import { instanceName } from '../identity.js';
 import { FleetKeys } from '../keys.js';
 import { FleetTopics } from '../topics.js';
 
-/** @param body - undefined for a message that was not signed for its topic by a holder of the secret */
-type Listener = (topic: string, body: Buffer | undefined, raw: Buffer) => void;
+/**
+ * @param body - undefined for a message that was not signed for its topic by a holder of the secret
+ * @param retained - whether the broker had kept it
+ */
+type Listener = (topic: string, body: Buffer | undefined, raw: Buffer, retained: boolean) => void;
 
 interface Subscription {
   readonly filter: string;
@@ -70,7 +73,7 @@ export class FleetBus {
       manualConnect: true,
     });
     this.#client.on('connect', (connack) => void this.#connected(connack));
-    this.#client.on('message', (topic, payload) => this.#received(topic, payload));
+    this.#client.on('message', (topic, payload, { retain }) => this.#received(topic, payload, retain));
     this.#client.on('close', () => {
       this.#isSynced = false;
       for (const listener of this.#lostListeners) listener();
@@ -80,6 +83,11 @@ export class FleetBus {
       this.#problem = `the fleet's broker at ${this.#broker} cannot be used: ${reasonOf(error)}`;
     });
     this.#client.on('offline', () => (this.#problem ??= `the fleet's broker at ${this.#broker} is away`));
+  }
+
+  /** What the broker publishes, signed, when it loses this process. Before `open`. */
+  will(topic: string, body: Uint8Array): void {
+    this.#client.options.will = { topic, payload: this.keys.sign(topic, body), qos: 1, retain: false };
   }
 
   /** Connects, and does so again whenever it must. */
@@ -197,10 +205,10 @@ export class FleetBus {
     }
   }
 
-  #received(topic: string, payload: Buffer): void {
+  #received(topic: string, payload: Buffer, retained: boolean): void {
     const body = this.keys.verify(topic, payload);
     for (const { filter, listener } of [...this.#subscriptions]) {
-      if (matches(filter, topic)) listener(topic, body, payload);
+      if (matches(filter, topic)) listener(topic, body, payload, retained);
     }
   }
 

@@ -55,6 +55,8 @@ export interface FleetMember {
    *   that is away: what was last good runs, and the rest comes later.
    */
   run(): Promise<string | undefined>;
+  /** What the broker publishes, signed, when it loses this process. Before `run`. */
+  will(topic: string, body: Uint8Array): void;
   /** Publishes, signed, at QoS 1. While the broker is away only the newest of each topic is kept. */
   publish(topic: string, body: Uint8Array, options?: { readonly retain?: boolean }): void;
   flowState(): FlowState;

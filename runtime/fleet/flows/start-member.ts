@@ -56,6 +56,7 @@ function editor(bus: FleetBus, refusals: Refusals, userDir: string): FleetMember
       await Promise.race([published, delay(FIRST_LIMIT_MS, undefined, { ref: false })]);
       return state().problem;
     },
+    will: (topic, body) => bus.will(topic, body),
     publish: (topic, body, { retain = false } = {}) => bus.publish(topic, body, retain),
     flowState: state,
     history: () => history.list(),
@@ -95,6 +96,7 @@ function worker(bus: FleetBus, refusals: Refusals, userDir: string, options: Fle
       await follower.start();
       return state().problem ?? (state().revision === 0 ? 'no flows have been deployed to the fleet yet' : undefined);
     },
+    will: (topic, body) => bus.will(topic, body),
     publish: (topic, body, { retain = false } = {}) => bus.publish(topic, body, retain),
     flowState: state,
     history: () => [],
