@@ -7,6 +7,7 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { table } from '../runtime/cli/table.js';
 import { burst } from './burst.js';
+import { fleet } from './fleet.js';
 import { isMet, rounded, type Question } from './lib/question.js';
 import { parts } from './parts/parts.js';
 import { pipeline } from './pipeline/pipeline.js';
@@ -18,6 +19,7 @@ const questions: Readonly<Record<string, { readonly asks: string; readonly quest
   burst: { asks: 'what 300,000 messages do that come while the store is away', question: burst },
   scale: { asks: 'how the cost of a message grows with devices, payloads and branches', question: scale },
   parts: { asks: 'what each part costs by itself', question: parts },
+  fleet: { asks: 'what more instances behind one broker bring, and what ends it', question: fleet },
   start: { asks: 'how long a start takes, and what an idle instance holds', question: start },
 };
 

@@ -18,6 +18,8 @@ export interface LoadOptions {
   readonly bytes: number;
   /** How many documents become of one message. */
   readonly copies?: number;
+  /** How many messages may be published and not stored. */
+  readonly outstanding?: number;
 }
 
 /** Publishes as devices do, no faster than what it publishes is stored. */
@@ -28,15 +30,18 @@ export class Load {
   readonly #devices: readonly string[];
   readonly #padding: string;
   readonly #copies: number;
+  readonly #outstanding: number;
   #sent = 0;
   #unanswered = 0;
   #answered: (() => void) | undefined;
 
-  private constructor(clock: InsertClock, client: MqttClient, { qos, devices, bytes, copies = 1 }: LoadOptions) {
+  private constructor(clock: InsertClock, client: MqttClient, options: LoadOptions) {
+    const { qos, devices, bytes, copies = 1, outstanding = MOST_OUTSTANDING } = options;
     this.#clock = clock;
     this.#client = client;
     this.#qos = qos;
     this.#copies = copies;
+    this.#outstanding = outstanding;
     this.#devices = Array.from({ length: devices }, () => randomUUID());
     this.#padding = bytes > 110 ? `,"text":"${'x'.repeat(bytes - 110)}"` : '';
   }
@@ -68,7 +73,7 @@ export class Load {
     const stored = this.#stored;
     const first = this.#sent;
     while (this.#sent - first < messages) {
-      if (this.#sent - first - (this.#stored - stored) >= MOST_OUTSTANDING) await this.#clock.change();
+      if (this.#sent - first - (this.#stored - stored) >= this.#outstanding) await this.#clock.change();
       else if (this.#unanswered >= MOST_UNANSWERED) await this.#answer();
       else void this.#publish();
       // At QoS 0 nothing else lets the socket be written.

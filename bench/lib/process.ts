@@ -43,7 +43,7 @@ export class MeasuredProcess {
 
   /** In microseconds, since it was started. */
   get cpuUs(): number {
-    return sum(this.#pids().map(cpuTicks)) * (1_000_000 / TICKS_PER_SECOND);
+    return sum(this.#pids().map(cpuUsOf));
   }
 
   /** What its processes have had resident at most, each at its time, in MB (10^6 bytes). */
@@ -87,12 +87,15 @@ function withDescendants(pid: number): number[] {
   return [pid, ...children.flatMap(withDescendants)];
 }
 
-/** proc(5): utime and stime are the 14th and 15th field; the second may have spaces in it, and ends with a bracket. */
-function cpuTicks(pid: number): number {
+/**
+ * The CPU time of one process since it was started, in microseconds. proc(5): utime and stime are the 14th and 15th field; the
+ * second may have spaces in it, and ends with a bracket.
+ */
+export function cpuUsOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /s, '')
     .split(' ');
-  return Number(fields[11]) + Number(fields[12]);
+  return (Number(fields[11]) + Number(fields[12])) * (1_000_000 / TICKS_PER_SECOND);
 }
 
 function sum(values: readonly number[]): number {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { startOwnMosquitto, type OwnMosquitto } from '../../test/servers/mosquitto.js';
 import { freePort } from '../../test/servers/server.js';
 import { InsertClock } from './insert-clock.js';
-import { MeasuredProcess } from './process.js';
+import { cpuUsOf, MeasuredProcess } from './process.js';
 
 const root = join(import.meta.dirname, '../..');
 export const SLUICE = join(root, 'runtime/bin/sluice.js');
@@ -49,6 +49,13 @@ export class Servers {
       MONGODB_URI: `mongodb://127.0.0.1:${this.clock.port}/bench`,
       S3_URL: `file://${join(this.folder, 'objects')}`,
     };
+  }
+
+  /** CPU time so far, in µs: of the broker, the store, and this process, which publishes. */
+  get cpuUs(): Readonly<Record<'broker' | 'store' | 'publisher', number>> {
+    const { user, system } = process.cpuUsage();
+    const broker = this.broker.pid();
+    return { broker: broker === undefined ? NaN : cpuUsOf(broker), store: this.#store.cpuUs, publisher: user + system };
   }
 
   async killStore(): Promise<void> {

@@ -32,6 +32,8 @@ export interface OwnMosquitto extends Mosquitto {
   restart(): Promise<void>;
   /** What it has written to its log so far, since the last start. */
   output(): string;
+  /** Of the process that runs now. */
+  pid(): number | undefined;
 }
 
 /** The broker that the environment names in MOSQUITTO_URL, which is left running; else one of our own. Throws `ServerMissing`. */
@@ -58,6 +60,7 @@ export async function startOwnMosquitto(options: MosquittoOptions = {}): Promise
     url: `mqtt://127.0.0.1:${port}`,
     port,
     output: () => server.output(),
+    pid: () => server.process.pid,
     kill: () => server.kill(),
     restart: async () => {
       await server.stop();
