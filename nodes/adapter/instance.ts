@@ -20,6 +20,7 @@ import type { StatusLine } from './status.js';
 
 export type { Leave } from './leave.js';
 export type { DeadLetter } from '../lib/dead-letter.js';
+export { statusLook } from './status.js';
 export type { LedgerReport } from './ledger-report.js';
 export type { ReplayReport } from './replay.js';
 

@@ -17,6 +17,11 @@ const LOOK: Readonly<Record<StatusLevel, NodeStatus>> = {
   error: { fill: 'red', shape: 'ring' },
 };
 
+/** How Node-RED's editor shows a level. */
+export function statusLook(level: StatusLevel): NodeStatus {
+  return LOOK[level];
+}
+
 /** A text, or what makes it when it is shown: for one that changes with each message. */
 export type StatusText = string | (() => string);
 
@@ -73,7 +78,7 @@ export class StatusLine {
     this.#shown = text;
     this.#shownLevel = this.#level;
     const short = text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS - 1)}…`;
-    this.#node.status({ ...LOOK[this.#level ?? 'off'], text: short });
+    this.#node.status({ ...statusLook(this.#level ?? 'off'), text: short });
   }
 }
 

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import RED from 'node-red';
 import { Instance } from '@sluice/node-red/instance';
 import { MemberProcess } from '../fleet/member-process.js';
+import { NodeStatuses } from '../fleet/report/node-statuses.js';
 import { addEndpoints } from './endpoints.js';
 import type { InstanceOptions, InstanceReply, InstanceRequest } from './instance-protocol.js';
 import { answerOn, listen } from './instance-server.js';
@@ -27,6 +28,7 @@ async function run(options: InstanceOptions): Promise<void> {
   const { fleet, userDir } = options;
   const started = Promise.withResolvers<void>();
   const member = fleet === undefined ? undefined : new MemberProcess(fleet, userDir, reply);
+  const statuses = new NodeStatuses(RED.runtime.events);
   let ending = false;
   process.on('message', (later: InstanceRequest) => {
     if (later.type === 'drain') {
@@ -34,6 +36,7 @@ async function run(options: InstanceOptions): Promise<void> {
       ending = true;
     }
     if (later.type === 'begin') member?.begin();
+    if (later.type === 'workers-nodes') statuses.show(later.nodes);
     if (later.type === 'history' || later.type === 'rollback') void member?.answer(later);
   });
   const server = createServer();

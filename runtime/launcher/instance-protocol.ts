@@ -1,4 +1,5 @@
 import type { InstanceReport } from '../fleet/report/instance-report.js';
+import type { WorkersNode } from '../fleet/report/node-report.js';
 
 /** What a launcher gives an instance process at its start: by a message, since a command line is there for all to read. */
 export interface InstanceOptions {
@@ -32,6 +33,8 @@ export type InstanceRequest =
   | { readonly type: 'drain'; readonly leave?: boolean }
   /** To the editor instance of a fleet: there are workers who take what its devices send. */
   | { readonly type: 'begin' }
+  /** To the editor instance of a fleet, every second: what runs on the workers, and how it does there. */
+  | { readonly type: 'workers-nodes'; readonly nodes: readonly WorkersNode[] }
   /** Of the editor instance of a fleet; each is answered. */
   | { readonly type: 'history'; readonly id: number }
   | { readonly type: 'rollback'; readonly id: number; readonly revision: number; readonly author: string };

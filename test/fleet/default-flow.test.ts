@@ -1,13 +1,24 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startOwnMosquitto } from '../servers/mosquitto.js';
 import { describeWithServer } from '../servers/server.js';
 import { documents, objectLines, temporaryFolder, until } from '../sluice.js';
 import { TestFleet } from './fleet.js';
 
+interface Status {
+  readonly fill?: string;
+  readonly text?: string;
+}
+
+const FLOW = join(import.meta.dirname, '../../flows/devices-to-mongo-and-s3.json');
+const INGEST =
+  (JSON.parse(readFileSync(FLOW, 'utf8')) as { id: string; type: string }[]).find(({ type }) => type === 'mqtt-ingest')
+    ?.id ?? '';
+
 describeWithServer('the default flow on a fleet of four', startOwnMosquitto, (broker) => {
   it('runs its devices once, and stores what they send once, whoever does it', async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     const folder = temporaryFolder();
     const fleet = await TestFleet.up(folder.path, broker().url, ['-n', '4']);
     const stored = await until(
@@ -16,6 +27,9 @@ describeWithServer('the default flow on a fleet of four', startOwnMosquitto, (br
     );
     const runs = new Set(stored.map(({ _id }) => String(_id).split(':')[1]));
     assert.equal(runs.size, 1, 'of one instance of the simulator');
+    const ingest = await editorStatus(fleet.ready.editor, INGEST, ({ text = '' }) => /received/.test(text));
+    assert.match(ingest.text ?? '', /^4 workers, [\d,]+ received$/, 'the editor shows what runs on the workers');
+    assert.equal(ingest.fill, 'green');
     const { slots, dangers } = await fleet.status();
     assert.equal(slots.length, 5);
     assert.deepEqual(dangers, []);
@@ -37,6 +51,24 @@ describeWithServer('the default flow on a fleet of four', startOwnMosquitto, (br
     folder.remove();
   });
 });
+
+/** What the editor is told of a node, as its pages are: over a WebSocket. */
+async function editorStatus(editor: string, id: string, holds: (status: Status) => boolean): Promise<Status> {
+  const socket = new WebSocket(`${editor.replace(/^http/, 'ws')}comms`);
+  const found = Promise.withResolvers<Status>();
+  socket.addEventListener('open', () => socket.send(JSON.stringify({ subscribe: `status/${id}` })));
+  socket.addEventListener('error', () => found.reject(new Error('expected the editor to take a connection')));
+  socket.addEventListener('message', ({ data }) => {
+    const told = [JSON.parse(String(data)) as unknown].flat() as { topic?: string; data?: Status }[];
+    for (const { topic, data: status = {} } of told)
+      if (topic === `status/${id}` && holds(status)) found.resolve(status);
+  });
+  try {
+    return await found.promise;
+  } finally {
+    socket.close();
+  }
+}
 
 /** Devices (`<uuid>:<run>:<seq>`) of which a message is missing. */
 function gaps(identities: readonly string[]): string[] {

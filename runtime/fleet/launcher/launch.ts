@@ -14,6 +14,7 @@ import { FleetFolder } from './folder.js';
 import { fleetMetrics } from './metrics.js';
 import { fleetRoutes } from './routes.js';
 import { EDITOR_SLOT, instanceName } from '../identity.js';
+import { togetherOf, type WorkersNode } from '../report/node-report.js';
 import { Roster } from './roster.js';
 import { Autoscaler } from '../scaling/autoscaler.js';
 import type { Limits } from '../scaling/decide.js';
@@ -23,6 +24,9 @@ import { makeSlotProcess } from '../slots/factory.js';
 import { SlotTable } from '../slots/table.js';
 import { slotsStatus, type FleetStatus } from './status.js';
 import { FleetTopics } from '../topics.js';
+
+/** In the editor, what workers say of their nodes. */
+const SHOWN_EVERY_MS = 1_000;
 
 export interface FleetLaunchOptions {
   /** A flow file; undefined for the default flow, where the folder has none. */
@@ -128,6 +132,11 @@ async function launch(options: FleetLaunchOptions, started: Started): Promise<Ru
     scaling === undefined
       ? undefined
       : new Autoscaler({ fleet, limits: scaling, signal: () => loadSignal(roster), say });
+  const showing = setInterval(() => fleet.processes.get(EDITOR_SLOT)?.show(workersNodes(roster)), SHOWN_EVERY_MS);
+  started.add(() => {
+    clearInterval(showing);
+    return true;
+  });
   const asked = Promise.withResolvers<void>();
   const status = (): FleetStatus => ({
     fleet: table.fleet,
@@ -164,6 +173,12 @@ async function launch(options: FleetLaunchOptions, started: Started): Promise<Ru
     failed: services.failed,
     stop: () => started.stop(),
   };
+}
+
+/** Of the workers that live. */
+function workersNodes(roster: Roster): WorkersNode[] {
+  const live = roster.slots.filter((slot) => slot !== EDITOR_SLOT && roster.isLive(slot));
+  return togetherOf(live.map((slot) => roster.last(slot)?.nodes ?? []));
 }
 
 /** @throws UserError when a launcher runs on the folder */

@@ -1,4 +1,5 @@
 import type { LedgerReport } from '@sluice/node-red/instance';
+import type { NodeReport } from './node-report.js';
 
 /**
  * - `running`: takes messages, or will
@@ -56,6 +57,8 @@ export interface InstanceReport {
   readonly problems: readonly string[];
   readonly lastError?: string;
   readonly ledger: LedgerSums;
+  /** Of a worker: its nodes, for the editor. */
+  readonly nodes?: readonly NodeReport[];
 }
 
 export function sumsOf(ledger: LedgerSums): LedgerSums {
@@ -87,6 +90,7 @@ export function decodeReport(body: Buffer): InstanceReport | undefined {
     [runId, state].every((text) => typeof text === 'string') &&
     [flow, rate, spool, load, ledger].every((part) => typeof part === 'object') &&
     Array.isArray(problems) &&
+    (report.nodes === undefined || Array.isArray(report.nodes)) &&
     CONSERVATION.every((name) => Number.isFinite(ledger?.[name]));
   return whole ? (report as InstanceReport) : undefined;
 }

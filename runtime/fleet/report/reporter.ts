@@ -5,6 +5,7 @@ import { ProcessLoad, type Load } from '../../launcher/process-load.js';
 import { EDITOR_SLOT } from '../identity.js';
 import type { FlowState } from '../flows/member.js';
 import { sumsOf, type InstanceReport, type ReportedState } from './instance-report.js';
+import { nodeReports } from './node-report.js';
 import { RateMeter } from './rate-meter.js';
 
 export interface ReporterPorts {
@@ -89,6 +90,7 @@ export class Reporter {
       problems: healthOf(instance, this.#load.loopDelayMs).problems,
       ...(error !== undefined && { lastError: error }),
       ledger,
+      ...(slot !== EDITOR_SLOT && { nodes: nodeReports(nodes) }),
     };
   }
 }

@@ -2,6 +2,7 @@ import type { InstanceReply } from '../../launcher/instance-protocol.js';
 import { SupervisedInstance, type InstanceSettings } from '../../launcher/supervised-instance.js';
 import { UserError } from '../../launcher/user-error.js';
 import type { InstanceReport } from '../report/instance-report.js';
+import type { WorkersNode } from '../report/node-report.js';
 
 /**
  * - `starting`: also again, after it has ended
@@ -103,6 +104,11 @@ export class SlotProcess {
   begin(): void {
     this.#begun = true;
     this.#instance?.send({ type: 'begin' });
+  }
+
+  /** Tells the editor instance what runs on the workers, and how it does there. */
+  show(nodes: readonly WorkersNode[]): void {
+    this.#instance?.send({ type: 'workers-nodes', nodes });
   }
 
   /** Asks the process something. @throws UserError when it says no, or nothing */
