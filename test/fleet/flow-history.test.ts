@@ -19,6 +19,7 @@ describeWithServer('the revisions of a fleet', startOwnMosquitto, (server) => {
     const editor = await fleet.member(0, { flows: [TAB] });
     const worker = await fleet.member(1);
     await editor.deploy([TAB, { ...request('r'), credentials: secret }]);
+    await worker.runs(2);
     await editor.deploy([TAB, { ...request('r'), credentials: { user: '', password: '' } }, debug('a')]);
     await worker.runs(3);
     assert.equal(await editor.rollback(2), 4);

@@ -13,6 +13,11 @@ interface Asker {
   readonly rollbackOf?: number;
 }
 
+/** What Node-RED says as it deploys: the flows that are to run, or run. */
+interface FlowsEvent {
+  readonly config: { readonly flows: readonly FlowEntry[] };
+}
+
 /** What the editor instance's Node-RED deploys, and by whom. */
 export class EditorFlows {
   readonly #asking = new AsyncLocalStorage<Asker>();
@@ -24,19 +29,27 @@ export class EditorFlows {
 
   /** @param onDeployed - called after each deploy whose flows have started, and after the start of the process */
   constructor(onDeployed: (deployment: Deployment) => void) {
-    RED.runtime.events.on(
-      'flows:started',
-      ({ config }: { readonly config: { readonly flows: readonly FlowEntry[] } }) => {
-        const asker = this.#asking.getStore();
-        const { rollbackOf } = asker ?? {};
-        onDeployed({
-          document: documentOf(config.flows),
-          author: asker?.user?.username ?? userInfo().username,
-          isStart: asker === undefined,
-          ...(rollbackOf !== undefined && { rollbackOf }),
-        });
-      },
-    );
+    const { events } = RED.runtime;
+    const deployments = new WeakMap<object, Deployment>();
+    const take = ({ config }: FlowsEvent): Deployment => {
+      const deployment = deployments.get(config.flows) ?? this.#deployment(config.flows);
+      deployments.set(config.flows, deployment);
+      return deployment;
+    };
+    // As it is when it takes the place of the one before: until it has started, the next deploy may have begun.
+    events.on('flows:stopping', take);
+    events.on('flows:started', (event: FlowsEvent) => onDeployed(take(event)));
+  }
+
+  #deployment(flows: readonly FlowEntry[]): Deployment {
+    const asker = this.#asking.getStore();
+    const { rollbackOf } = asker ?? {};
+    return {
+      document: documentOf(flows),
+      author: asker?.user?.username ?? userInfo().username,
+      isStart: asker === undefined,
+      ...(rollbackOf !== undefined && { rollbackOf }),
+    };
   }
 
   /** @returns why they do not run */
