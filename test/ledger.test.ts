@@ -66,6 +66,10 @@ describe('the ledger of a running instance', function () {
     assert.match(text, /^sluice_deliveries_ended_total\{.*outcome="dead-lettered".*\} 2$/m);
     assert.match(text, /^sluice_ledger_gap\{.*\} 0$/m);
     assert.match(text, /^sluice_node_events_total\{.*node_type="mqtt-ingest".*event="received".*\} \d+$/m);
+    assert.match(text, /^sluice_ingest_window_full_seconds_total\{.*node_type="mqtt-ingest".*\} [\d.e-]+$/m);
+    assert.match(text, /^sluice_ingest_age_seconds_total\{.*node_type="mqtt-ingest".*\} [\d.e-]+$/m);
+    assert.match(text, /^sluice_ingest_aged_messages_total\{.*node_type="mqtt-ingest".*\} [1-9]\d*$/m);
+    assert.match(text, /^sluice_ingest_recent_age_max_seconds\{.*node_type="mqtt-ingest".*\} [\d.e-]+$/m);
     assert.match(text, /^process_resident_memory_bytes/m);
   });
 

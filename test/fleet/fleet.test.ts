@@ -176,6 +176,35 @@ describeWithServer('a fleet that is up', startOwnMosquitto, (broker) => {
     assert.match(await fleet.done('rollback', String(revision)), /^revision \d+ is back, as revision \d+$/);
   });
 
+  it('says what does not work while the broker is away, restarts nobody for it, and goes on when it is back', async function () {
+    this.timeout(40_000);
+    const file = JSON.parse(readFileSync(join(folder.path, 'slots/1/instance.json'), 'utf8')) as Record<string, string>;
+    const health = async (): Promise<{ status: number; problems: string[] }> => {
+      const headers = { Authorization: `Bearer ${file['token'] ?? ''}` };
+      const response = await fetch(`${file['url'] ?? ''}sluice/health`, { headers });
+      return { status: response.status, ...((await response.json()) as { problems: string[] }) };
+    };
+    await broker().kill();
+    const { problems } = await until(health, ({ status }) => status === 503);
+    assert.match(problems.join(), /mqtt-ingest: the connection was lost; trying again/);
+    const { stdout } = await until(
+      () => fleet.run('status'),
+      (shown) => /^slot 1: mqtt-ingest: /m.test(shown.stdout),
+    );
+    assert.match(stdout, /\(NOT CONNECTED\)/);
+    assert.match(stdout, /^ +1 +sluice-1 +\S+ +running, takes nothing /m);
+    await broker().restart();
+    await until(health, ({ status }) => status === 200);
+    const back = await until(
+      () => fleet.status(),
+      ({ slots, broker: { connected } }) => connected && slots.every(({ takesMessages }) => takesMessages),
+    );
+    assert.deepEqual(
+      back.slots.map(({ restarts }) => restarts),
+      [0, 0, 0],
+    );
+  });
+
   it('stops with `down`, and keeps the slots', async function () {
     this.timeout(40_000);
     assert.equal(await fleet.done('down'), 'the fleet has stopped');
