@@ -1,4 +1,4 @@
-# One image: the runtime with the palette. Data, flows and secrets are in /data.
+# One image: the runtime with the palette, alone or as an instance of a fleet. Data, flows and secrets are in /data.
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -26,10 +26,12 @@ RUN mkdir /data && chown node:node /data
 USER node
 ENV NODE_ENV=production
 VOLUME /data
-EXPOSE 1880
-HEALTHCHECK --interval=15s --timeout=10s --start-period=30s --retries=3 \
-  CMD ["node", "/app/runtime/bin/sluice.js", "status", "--user-dir", "/data"]
+EXPOSE 1880 9464
+# Of every role; what does not work there, /sluice/health and sluice status say.
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:1880/sluice/live').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # It ends on SIGTERM when what is under way is stored: give it more than Docker's 10 s (stop_grace_period).
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["node", "/app/runtime/bin/sluice.js"]
-CMD ["start", "--user-dir", "/data", "--host", "0.0.0.0"]
+# By SLUICE_ROLE: one instance alone, the editor of a fleet, or a worker.
+CMD ["container", "--user-dir", "/data"]

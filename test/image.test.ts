@@ -16,10 +16,13 @@ import { openObjectStore } from '../nodes/object-store/store.js';
 import { describeWithServer, findOnPath, freePort, startProcess } from './servers/server.js';
 import { versitygwProgram } from './servers/versitygw.js';
 import { mosquittoProgram } from './servers/mosquitto.js';
+import { healthCheck } from './fleet/container.js';
 import { temporaryFolder } from './sluice.js';
 
 const ROOT = join(import.meta.dirname, '..');
 const text = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+/** Of compose.yaml, those that run the image. */
+const SLUICE = ['editor', 'worker'];
 /** Node.js and npm as the image has them: those of the project. */
 const NODE = process.execPath;
 
@@ -28,6 +31,8 @@ interface Service {
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly volumes?: readonly string[];
+  readonly ports?: readonly string[];
+  readonly stop_grace_period?: string;
   readonly healthcheck?: { readonly test: readonly string[] };
 }
 
@@ -105,12 +110,12 @@ describe('the image', () => {
       try {
         const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
         assert.match(line, /"ready":true,"editor":"http:\/\/0\.0\.0\.0:/);
-        const [check = '', ...rest] = placed(words(instructions('HEALTHCHECK')[0]));
-        const health = execFileSync(check, rest, { encoding: 'utf8' });
-        assert.match(health, /^ok +mongo-sink +\d/m);
+        const { editor } = JSON.parse(line) as { editor: string };
+        const [check = '', ...rest] = healthCheck(editor);
+        execFileSync(check, rest);
         child.kill('SIGTERM');
         assert.equal((await ended)[0], 0);
-        assert.throws(() => execFileSync(check, rest, { stdio: 'pipe' }), /expected a running instance on/);
+        assert.throws(() => execFileSync(check, rest, { stdio: 'pipe' }));
       } finally {
         child.kill('SIGKILL');
       }
@@ -130,7 +135,7 @@ describe('compose.yaml', () => {
   it('names files and volumes that are there, and gives the variables that the flow asks for', () => {
     const flow = text('flows/devices-to-mongo-and-s3.json');
     const asked = [...flow.matchAll(/\$\{([A-Z0-9_]+)\}/g)].map(([, name]) => name ?? '');
-    for (const name of asked) assert.ok(name in (compose.services['sluice']?.environment ?? {}), name);
+    for (const name of asked) assert.ok(name in (compose.services['editor']?.environment ?? {}), name);
     for (const { volumes = [] } of Object.values(compose.services)) {
       for (const volume of volumes) {
         const [source = ''] = volume.split(':');
@@ -140,8 +145,25 @@ describe('compose.yaml', () => {
     }
     for (const [name, { healthcheck }] of Object.entries(compose.services)) {
       // The image has its own.
-      if (name !== 'sluice') assert.equal(healthcheck?.test[0], 'CMD', name);
+      if (!SLUICE.includes(name)) assert.equal(healthcheck?.test[0], 'CMD', name);
     }
+  });
+
+  it('runs an editor and as many workers as are asked for, with one secret, and time to stop', () => {
+    assert.deepEqual(
+      SLUICE.map((name) => compose.services[name]?.environment?.['SLUICE_ROLE']),
+      SLUICE,
+    );
+    const [editor, worker] = SLUICE.map((name) => compose.services[name]);
+    const secret = worker?.environment?.['SLUICE_FLEET_SECRET'];
+    assert.match(secret ?? '', /^\$\{SLUICE_FLEET_SECRET:\?/, 'of .env, and needed');
+    assert.equal(secret, editor?.environment?.['SLUICE_FLEET_SECRET']);
+    assert.equal(worker?.environment?.['MQTT_URL'], editor?.environment?.['MQTT_URL']);
+    // More than one cannot have the same port.
+    assert.equal(worker?.ports, undefined);
+    const volumes = [editor, worker].map((service) => service?.volumes?.[0]);
+    assert.deepEqual(volumes, ['editor:/data', 'workers:/data']);
+    for (const service of [editor, worker]) assert.equal(service?.stop_grace_period, '60s');
   });
 
   describeWithServer(
@@ -241,7 +263,7 @@ describe('compose.yaml', () => {
     },
     (server) => {
       it('has the bucket that S3_URL names, takes an object with the keys that are given, and tells its health', async () => {
-        const url = compose.services['sluice']?.environment?.['S3_URL'] ?? '';
+        const url = compose.services['editor']?.environment?.['S3_URL'] ?? '';
         const here = url.replace('s3%3A7070', `127.0.0.1%3A${server().port}`);
         assert.notEqual(here, url);
         const store = openObjectStore(here, { accessKeyId: 'sluice', secretAccessKey: 'secret' });

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { UserError } from '../launcher/user-error.js';
 import { chaosCommand } from './chaos.js';
 import { checkCommand } from './check.js';
+import { containerCommand } from './container/container.js';
 import { deadLetterCommand } from './dead-letter.js';
 import { fleetCommand } from './fleet/fleet.js';
 import { joinCommand } from './join.js';
@@ -35,7 +36,8 @@ const program = new Command('sluice')
   .addCommand(chaosCommand())
   .addCommand(storeCommand())
   .addCommand(checkCommand())
-  .addCommand(passwordCommand());
+  .addCommand(passwordCommand())
+  .addCommand(containerCommand());
 
 const withAll = (command: Command): Command[] => [command, ...command.commands.flatMap(withAll)];
 for (const command of program.commands) command.version(manifest.version);

@@ -1,6 +1,6 @@
 import type { Instance } from '@sluice/node-red/instance';
 import type RED from 'node-red';
-import { healthOf } from './health.js';
+import { healthOf, type Health } from './health.js';
 import { metricsOf } from './metrics.js';
 import { ProcessLoad } from './process-load.js';
 
@@ -12,8 +12,12 @@ export function addEndpoints({ httpAdmin, auth }: typeof RED, instance: Instance
   httpAdmin.get('/sluice/metrics', reader, (_request, response, next) => {
     metrics.text().then((text) => response.type(metrics.contentType).send(text), next);
   });
+  const health = (): Health => healthOf(instance, load.read().loopDelayMs);
   httpAdmin.get('/sluice/health', reader, (_request, response) => {
-    const health = healthOf(instance, load.read().loopDelayMs);
-    response.status(health.healthy ? 200 : 503).json(health);
+    const found = health();
+    response.status(found.healthy ? 200 : 503).json(found);
   });
+  // For whoever supervises containers, who has no token: that it answers, and that all of it works. Neither says more.
+  httpAdmin.get('/sluice/live', (_request, response) => response.status(204).end());
+  httpAdmin.get('/sluice/ready', (_request, response) => response.status(health().healthy ? 204 : 503).end());
 }

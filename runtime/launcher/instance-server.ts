@@ -3,7 +3,9 @@ import type { AddressInfo } from 'node:net';
 import type RED from 'node-red';
 
 /** What a worker answers; the rest of the admin API is the editor's. */
-const WORKER_PATHS = new Set(['/sluice/status', '/sluice/ledger', '/sluice/metrics', '/sluice/health']);
+const WORKER_PATHS = new Set(
+  ['status', 'ledger', 'metrics', 'health', 'live', 'ready'].map((name) => `/sluice/${name}`),
+);
 
 /** Gives requests to Node-RED: to its admin API, then to the flows' own endpoints. */
 export function answerOn(server: Server, { httpAdmin, httpNode }: typeof RED, isWorker: boolean): void {

@@ -8,6 +8,7 @@ declare module 'node-red' {
     send(body: string): void;
     status(code: number): Answer;
     json(body: object): void;
+    end(): void;
   }
   type Handler = (request: unknown, response: Answer, next: (error?: unknown) => void) => void;
   type Application = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;

@@ -137,10 +137,14 @@ describeWithServer('a fleet that is up', startOwnMosquitto, (broker) => {
       (all) => all.length >= ids.length,
     );
     assert.deepEqual(stored.map(({ id }) => id).sort(), [...ids].sort());
-    const last = await fleet.run('drain', '1');
-    assert.equal(last.code, 1);
-    assert.match(last.stderr, /expected another worker than slot 1 to go on, got none/);
-    assert.equal((await fleet.run('scale', '0')).code, 2);
+    for (const command of [
+      ['drain', '1'],
+      ['scale', '0'],
+    ]) {
+      const last = await fleet.run(...command);
+      assert.equal(last.code, 1);
+      assert.match(last.stderr, /expected another worker than slot 1 to go on, got none/);
+    }
   });
 
   it('restarts all its instances, one at a time', async function () {

@@ -10,7 +10,7 @@ export function scaleCommand(): Command {
     .description(
       'Change the number of workers on the machine of the launcher. Those that go leave when their sessions are empty.',
     )
-    .addArgument(new Argument('<workers>', 'how many there are to be').argParser(wholeFrom(1)))
+    .addArgument(new Argument('<workers>', 'how many there are to be').argParser(wholeFrom(0)))
     .addHelpText('after', EXIT_CODES)
     .action(async (workers: number, { userDir }: UserDir) => operate(userDir, 'scale', { workers }));
 }

@@ -15,6 +15,7 @@ interface UpOptions {
   readonly port: number;
   readonly mongodbPort: number;
   readonly controlPort: number;
+  readonly metricsPort?: number;
   readonly replace: boolean;
   readonly json: boolean;
 }
@@ -26,7 +27,11 @@ export function upCommand(): Command {
         'broker at MQTT_URL, which must have shared subscriptions.',
     )
     .argument('[flow]', 'a flow file (JSON); the default: devices to MongoDB and S3')
-    .option('-n, --workers <number>', 'how many workers (default: as many as before, else 2)', wholeFrom(1))
+    .option(
+      '-n, --workers <number>',
+      'how many workers; 0: those that join (default: as many as before, else 2)',
+      wholeFrom(0),
+    )
     .addOption(
       new Option('--min <number>', 'add and remove workers by the load, but not below this many (with --max)')
         .argParser(wholeFrom(1))
@@ -37,15 +42,16 @@ export function upCommand(): Command {
         .argParser(wholeFrom(1))
         .conflicts('workers'),
     )
-    .option(
-      '--fleet <name>',
-      'the name of the fleet on its broker (default: that of the folder, else "sluice")',
-      fleetName,
+    .addOption(
+      new Option('--fleet <name>', 'the name of the fleet on its broker (default: that of the folder, else "sluice")')
+        .argParser(fleetName)
+        .env('SLUICE_FLEET'),
     )
     .option('--host <address>', 'where the editor listens', '127.0.0.1')
     .option('--port <number>', "the editor's port; 0: any free one", portNumber, 1880)
     .option('--mongodb-port <number>', "the embedded document store's port", portNumber, 27017)
     .option('--control-port <number>', 'where commands and Prometheus (/metrics) ask; 0: any free one', portNumber, 0)
+    .option('--metrics-port <number>', 'where Prometheus asks (/metrics) at the address of --host', portNumber)
     .option('--replace', 'replace the flows of a user folder that was made from another flow', false)
     .option('--json', 'print one line of JSON when all instances are ready, and nothing else', false)
     .addHelpText(
@@ -55,6 +61,7 @@ Environment:
   MQTT_URL                        the broker: mosquitto, HiveMQ, EMQX, VerneMQ, NanoMQ; needed
   MONGODB_URI, S3_URL             use these instead of what is embedded
   SLUICE_FLEET_SECRET             what all instances share (default: one made in the user folder)
+  SLUICE_FLEET_SECRET_FILE        a file that holds it
   SLUICE_ADMIN_PASSWORD_HASH      ask for a password at the editor (made by: sluice password)
   SLUICE_METRICS_TOKEN            lets Prometheus read /metrics`,
     )
@@ -67,7 +74,8 @@ async function up(flow: string | undefined, options: UpOptions): Promise<void> {
   };
   const scaling = limitsOf(options);
   const { stopped, signal } = onStopSignal('the workers, then the editor instance, then the store', say);
-  const fleet = await launchFleet({ ...options, flow, scaling, fleet: options.fleet, workers: options.workers, say });
+  const { fleet: name, workers, metricsPort } = options;
+  const fleet = await launchFleet({ ...options, flow, scaling, fleet: name, workers, metricsPort, say });
   process.stdout.write(options.json ? `${readyLine(fleet)}\n` : readyText(fleet));
   const why = await Promise.race([stopped, fleet.asked.then(() => signal), fleet.failed]);
   if (why !== signal) say(String(why));

@@ -24,8 +24,8 @@ export class JoinDesk {
       if (this.#answered.size <= MOST_NONCES) break;
       this.#answered.delete(oldest);
     }
-    const { member, host } = request;
-    const slot = request.slot ?? this.#slotBefore(member) ?? this.#table.free();
+    const { member, host, rather } = request;
+    const slot = request.slot ?? this.#slotBefore(member) ?? this.#ifFree(rather) ?? this.#table.free();
     const problem = this.#problem(slot, request);
     if (problem !== undefined) return { refused: problem };
     this.#table.hold(slot, { kind: 'joined', member, host });
@@ -36,6 +36,10 @@ export class JoinDesk {
   #slotBefore(member: string): number | undefined {
     const slot = this.#table.slotOf(member);
     return slot === undefined || this.#problem(slot, { member }) !== undefined ? undefined : slot;
+  }
+
+  #ifFree(slot: number | undefined): number | undefined {
+    return slot !== undefined && this.#table.holder(slot) === undefined ? slot : undefined;
   }
 
   #problem(slot: number, { member, host }: Pick<JoinRequest, 'member'> & { host?: string }): string | undefined {

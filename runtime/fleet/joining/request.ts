@@ -7,6 +7,8 @@ export interface JoinRequest {
   readonly host: string;
   /** The only one that it would take. */
   readonly slot?: number;
+  /** The one that it would rather take than another, where it has had none and nobody holds it. */
+  readonly rather?: number;
 }
 
 export type JoinAnswer = { readonly slot: number } | { readonly refused: string };
@@ -17,16 +19,20 @@ const HOST = /^[\w.:-]{1,255}$/;
 /** @returns undefined for what is no request */
 export function decodeJoinRequest(body: Buffer): JoinRequest | undefined {
   const request = parsed(body) as Partial<JoinRequest> | undefined;
-  const { nonce = '', member = '', host = '', slot } = request ?? {};
+  const { nonce = '', member = '', host = '', slot, rather } = request ?? {};
   const right = [nonce, member].every((id) => typeof id === 'string' && ID.test(id)) && HOST.test(host);
-  if (!right || (slot !== undefined && !(Number.isSafeInteger(slot) && slot > 0))) return undefined;
-  return { nonce, member, host, ...(slot !== undefined && { slot }) };
+  if (!right || ![slot, rather].every(isWorkerSlot)) return undefined;
+  return { nonce, member, host, ...(slot !== undefined && { slot }), ...(rather !== undefined && { rather }) };
 }
 
 export function decodeJoinAnswer(body: Buffer): JoinAnswer | undefined {
   const { slot, refused } = (parsed(body) ?? {}) as { slot?: unknown; refused?: unknown };
   if (typeof refused === 'string') return { refused };
   return Number.isSafeInteger(slot) ? { slot: slot as number } : undefined;
+}
+
+function isWorkerSlot(slot: number | undefined): boolean {
+  return slot === undefined || (Number.isSafeInteger(slot) && slot > 0);
 }
 
 function parsed(body: Buffer): object | undefined {

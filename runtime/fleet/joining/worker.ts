@@ -16,6 +16,8 @@ export interface JoinOptions {
   readonly fleet: string;
   readonly secret: string;
   readonly userDir: string;
+  /** Whether the user folder has a folder for each of several workers: the lowest that none runs on is taken. */
+  readonly shared: boolean;
   /** The only slot that it would take; undefined: the one that its folder had, else the lowest free one. */
   readonly slot: number | undefined;
   readonly host: string;
@@ -50,7 +52,9 @@ export async function joinFleet(options: JoinOptions): Promise<JoinedWorker> {
 
 async function join(options: JoinOptions, started: Started): Promise<JoinedWorker> {
   const { brokerUrl, fleet, secret, say, host, port } = options;
-  const folder = new MemberFolder(options.userDir);
+  const { folder, place } = options.shared
+    ? MemberFolder.oneOf(options.userDir)
+    : { folder: new MemberFolder(options.userDir) };
   const file = await folder.claim(`${fleet} (joining)`);
   started.add(() => {
     folder.release();
@@ -63,6 +67,7 @@ async function join(options: JoinOptions, started: Started): Promise<JoinedWorke
     member: folder.member(fleet),
     host: hostname(),
     ...(options.slot !== undefined && { slot: options.slot }),
+    ...(place !== undefined && { rather: place }),
   };
   const slot = await askForSlot(channel, topics, request, say);
 

@@ -14,7 +14,7 @@ type Route = (body: Readonly<Record<string, unknown>>) => unknown;
 /** Longer than any request of ours. */
 const MOST_BYTES = 64 * 1024;
 
-/** How commands ask the launcher of a fleet: on loopback, for those who know the token. */
+/** How commands, on loopback, and Prometheus ask the launcher of a fleet: for those who know the token. */
 export class ControlServer {
   readonly #server: Server;
   readonly #routes: Routes;
@@ -27,13 +27,13 @@ export class ControlServer {
   }
 
   /** @param port - 0: any free one */
-  static async start(routes: Routes, token: string, port: number): Promise<ControlServer> {
+  static async start(routes: Routes, token: string, port: number, host = '127.0.0.1'): Promise<ControlServer> {
     const control = new ControlServer(routes, token);
-    control.#server.listen(port, '127.0.0.1');
+    control.#server.listen(port, host);
     try {
       await once(control.#server, 'listening');
     } catch (error) {
-      throw new UserError(`expected the control port ${port} to be free, got ${messageOf(error)}`, { cause: error });
+      throw new UserError(`expected the port ${port} on ${host} to be free, got ${messageOf(error)}`, { cause: error });
     }
     return control;
   }

@@ -60,7 +60,8 @@ export class Fleet {
       await this.#run(EDITOR_SLOT); // workers then find the flows at the broker
       await Promise.all(this.workersHere.map((slot) => this.#run(slot)));
       await this.#ports.roster.until(() => this.#allTake(), READY_WITHIN_MS);
-      this.#processes.get(EDITOR_SLOT)?.begin();
+      if (this.workersHere.length > 0) this.#processes.get(EDITOR_SLOT)?.begin();
+      else void this.#beginWithTheFirst();
       // What cannot leave now is shown as a danger; the others do their work.
       await this.#shrinkTo(workers).catch((error: unknown) => this.#ports.say(messageOf(error)));
     });
@@ -86,7 +87,7 @@ export class Fleet {
     return this.#alone(async () => {
       const { table, roster } = this.#ports;
       const holder = this.#holderOf(slot);
-      this.#expectAnother(slot);
+      this.#expectOthers([slot]);
       if (holder.kind === 'here') {
         if (this.#processes.get(slot)?.state !== 'running') await this.#runUntilItTakes(slot);
         await this.#leave(slot);
@@ -158,6 +159,14 @@ export class Fleet {
     return [...this.#processes].every(([slot, { state }]) => state === 'failed' || roster.takesMessages(slot));
   }
 
+  /** Where workers are elsewhere: devices then wait for one, as long as the editor instance has patience. */
+  async #beginWithTheFirst(): Promise<void> {
+    const { roster } = this.#ports;
+    const somebodyTakes = (): boolean =>
+      this.#stopping || roster.slots.some((slot) => slot !== EDITOR_SLOT && roster.takesMessages(slot));
+    if (await roster.until(somebodyTakes, TAKES_MESSAGES_WITHIN_MS)) this.#processes.get(EDITOR_SLOT)?.begin();
+  }
+
   async #runUntilItTakes(slot: number): Promise<void> {
     await this.#processes.get(slot)?.stop('drain');
     await this.#run(slot);
@@ -166,6 +175,7 @@ export class Fleet {
 
   async #shrinkTo(workers: number): Promise<void> {
     const surplus = this.workersHere.slice(workers);
+    if (surplus.length > 0) this.#expectOthers(surplus);
     const ended = await Promise.allSettled(surplus.map((slot) => this.#leave(slot)));
     const failed = ended.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
     if (failed.length > 0) throw new UserError(failed.map(({ reason }) => messageOf(reason)).join('; '));
@@ -247,11 +257,11 @@ export class Fleet {
   }
 
   /** The broker keeps messages for those who are subscribed: one has to be. */
-  #expectAnother(slot: number): void {
+  #expectOthers(leaving: readonly number[]): void {
     const { table, roster } = this.#ports;
-    if (table.held.some((one) => one !== slot && roster.isLive(one))) return;
+    if (table.held.some((one) => !leaving.includes(one) && roster.isLive(one))) return;
     throw new UserError(
-      `expected another worker than slot ${slot} to go on, got none: what is published then would be lost. ` +
+      `expected another worker than slot ${leaving.join(', ')} to go on, got none: what is published then would be lost. ` +
         'sluice fleet down keeps the sessions',
     );
   }

@@ -1,19 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { environment } from '../../launcher/environment.js';
 import { RunFile, type RunningProcess } from '../../launcher/run-file.js';
 import { UserError } from '../../launcher/user-error.js';
 import { UserFolder } from '../../launcher/user-folder.js';
 import { EDITOR_SLOT } from '../identity.js';
+import { checkedSecret, givenSecret } from '../secret.js';
 
 /** `<user folder>/fleet.json`: how a command finds the launcher of a fleet. */
 export interface FleetFile extends RunningProcess {
   readonly fleet: string;
 }
-
-/** Below it nobody guesses it from what it has signed. */
-const LEAST_SECRET = 16;
 
 /** The user folder of a fleet: that of its editor instance, with what its launcher keeps beside. */
 export class FleetFolder extends UserFolder {
@@ -39,10 +36,10 @@ export class FleetFolder extends UserFolder {
     return join(this.path, 'slots', String(slot), 'log');
   }
 
-  /** `SLUICE_FLEET_SECRET`, else the folder's own. @throws UserError where there is none, or one that others can read */
+  /** The one of the environment, else the folder's own. @throws UserError where there is none, or one that others can read */
   secret(): string {
-    const given = environment('SLUICE_FLEET_SECRET');
-    if (given !== undefined) return checkedSecret(given, 'SLUICE_FLEET_SECRET');
+    const given = givenSecret();
+    if (given !== undefined) return given;
     if (!existsSync(this.#secretFile)) {
       throw new UserError(
         `expected a secret in SLUICE_FLEET_SECRET or ${this.#secretFile}, got none: sluice fleet up makes one`,
@@ -59,19 +56,10 @@ export class FleetFolder extends UserFolder {
 
   /** As `secret`, and made where there is none. */
   secretOrNew(): string {
-    if (environment('SLUICE_FLEET_SECRET') === undefined && !existsSync(this.#secretFile)) {
+    if (givenSecret() === undefined && !existsSync(this.#secretFile)) {
       mkdirSync(this.path, { recursive: true });
       writeFileSync(this.#secretFile, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
     }
     return this.secret();
   }
-}
-
-/** @param where - for the sentence. @throws UserError for one that can be guessed */
-export function checkedSecret(secret: string, where: string): string {
-  if (secret.length >= LEAST_SECRET) return secret;
-  throw new UserError(
-    `expected a fleet secret of at least ${LEAST_SECRET} characters in ${where}, got ${secret.length}: ` +
-      'make one with: openssl rand -base64 32',
-  );
 }

@@ -43,6 +43,8 @@ export interface FleetLaunchOptions {
   /** 0 means any free one, here and below. */
   readonly port: number;
   readonly controlPort: number;
+  /** Undefined: metrics are read at the control port, from this machine. */
+  readonly metricsPort: number | undefined;
   readonly mongodbPort: number;
   readonly say: (sentence: string) => void;
 }
@@ -147,12 +149,8 @@ async function launch(options: FleetLaunchOptions, started: Started): Promise<Ru
     ...slotsStatus({ fleet, table, roster }),
   });
   const token = randomBytes(32).toString('base64url');
-  const routes = fleetRoutes({
-    fleet,
-    status,
-    metrics: () => fleetMetrics(status(), loadSignal(roster)),
-    down: () => asked.resolve(),
-  });
+  const metrics = (): Promise<string> => fleetMetrics(status(), loadSignal(roster));
+  const routes = fleetRoutes({ fleet, status, metrics, down: () => asked.resolve() });
   const control = await ControlServer.start(routes, token, options.controlPort);
   folder.file.write({ pid: process.pid, fleet: table.fleet, token, url: control.url });
   started.add(async () => {
@@ -161,6 +159,10 @@ async function launch(options: FleetLaunchOptions, started: Started): Promise<Ru
     folder.file.release();
     return true;
   });
+  if (options.metricsPort !== undefined) {
+    const server = await ControlServer.start({ 'GET /metrics': metrics }, token, options.metricsPort, host);
+    started.add(() => server.stop().then(() => true));
+  }
   return {
     fleet: table.fleet,
     editor: status().editor,

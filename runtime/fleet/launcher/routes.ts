@@ -17,7 +17,7 @@ export function fleetRoutes({ fleet, status, metrics, down }: RouteSources): Rou
     'GET /status': status,
     'GET /metrics': metrics,
     'GET /history': async () => ({ revisions: await fleet.history() }),
-    'POST /scale': async ({ workers }) => ({ message: await fleet.scale(whole(workers, 1, 'a number of workers')) }),
+    'POST /scale': async ({ workers }) => ({ message: await fleet.scale(whole(workers, 0, 'a number of workers')) }),
     'POST /drain': async ({ slot, takeOver }) => ({
       message: await fleet.drain(whole(slot, 0, 'a slot'), takeOver === true),
     }),

@@ -4,6 +4,7 @@ import type { UserFolder } from '../../launcher/user-folder.js';
 import type { FleetFolder } from '../launcher/folder.js';
 import { EDITOR_SLOT, instanceName } from '../identity.js';
 import type { InstanceReport } from '../report/instance-report.js';
+import { SECRET_VARIABLES } from '../secret.js';
 import { SlotLog } from './log.js';
 import { SlotProcess } from './process.js';
 
@@ -50,8 +51,9 @@ export async function makeSlotProcess(slot: number, options: SlotFactoryOptions)
 
 /** What flows can read; the fleet's secret is not for them. */
 export function instanceEnvironment(variables: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
-  const { SLUICE_FLEET_SECRET: _secret, ...rest } = process.env;
-  return { ...rest, ...variables };
+  const secrets: readonly string[] = SECRET_VARIABLES;
+  const own = Object.entries(process.env).filter(([name]) => !secrets.includes(name));
+  return { ...Object.fromEntries(own), ...variables };
 }
 
 /** What the editor's palette manager has installed is there for workers of this machine, from their next start on. */
