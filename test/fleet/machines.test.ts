@@ -8,7 +8,7 @@ import { describeWithServer, freePort } from '../servers/server.js';
 import { Sluice, temporaryFolder, until } from '../sluice.js';
 import { startTcpGate } from '../tcp-gate.js';
 import { GATEWAY, TestFleet, TestWorker } from './fleet.js';
-import { LONG, Simulation } from './simulation.js';
+import { figures, LONG, Simulation } from './simulation.js';
 
 const AWAY_MS = LONG ? 30_000 : 8_000;
 
@@ -76,6 +76,7 @@ describeWithServer('workers on machines of their own', startMachines, (machines)
     const { made, failed } = await stream.published();
     assert.equal(failed, 0);
     const { missing, stored: kept, twice } = await stream.verified(fleet.ready.mongodb);
+    figures({ made, stored: kept, missing: missing.count, twice: twice.count, flow: report?.flow });
     assert.deepEqual([kept, missing.count, twice.count], [made, 0, 0]);
     const { balanced, dangers } = await until(
       () => fleet.status(),

@@ -5,6 +5,11 @@ import { runSluice, Sluice } from '../sluice.js';
 /** What a run for acceptance has more of than one of every day: set `SLUICE_TEST_LONG=1`. */
 export const LONG = process.env['SLUICE_TEST_LONG'] === '1';
 
+/** The figures of a long run. */
+export function figures(what: object): void {
+  if (LONG) console.log(what);
+}
+
 const DEVICES = 20;
 
 export interface SimulationOptions {
