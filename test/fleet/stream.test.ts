@@ -3,7 +3,7 @@
  * as for acceptance.
  */
 import assert from 'node:assert/strict';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setInterval } from 'node:timers/promises';
 import { startHiveMq } from '../servers/hivemq.js';
 import { startOwnMosquitto } from '../servers/mosquitto.js';
 import { describeWithServer, type TestServer } from '../servers/server.js';
@@ -86,13 +86,15 @@ describeWithServer('a fleet under a stream, on mosquitto', startOwnMosquitto, (s
     const kills = LONG ? 20 : 4;
     const stream = on.stream({ count: 0, rate: 300 });
     const random = numbersOf(7);
+    const ticks = setInterval(3_000); // the pace is what is asked for
     for (let killed = 0; killed < kills; killed++) {
-      await delay(3_000); // the pace is what is asked for
+      await ticks.next();
       const { slots } = await fleet.status();
       const running = slots.filter(({ role, takesMessages }) => role === 'worker' && takesMessages);
       const victim = running[Math.floor(random() * running.length)];
       process.kill(victim?.report?.pid ?? 0, 'SIGKILL');
     }
+    await ticks.return?.();
     stream.end();
     const made = await isStored(fleet, stream);
     assert.ok(made >= kills * 300, `${made} readings`);
