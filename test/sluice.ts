@@ -48,9 +48,11 @@ export class Sluice {
   #stdout = '';
   #stderr = '';
 
-  constructor(parameters: readonly string[], environment: Environment = {}) {
+  /** @param prefix - a command that starts the one behind it */
+  constructor(parameters: readonly string[], environment: Environment = {}, prefix: readonly string[] = []) {
     const { MQTT_URL, MONGODB_URI, S3_URL, SLUICE_NAME, ...rest } = process.env;
-    this.child = spawn(process.execPath, [BIN, ...parameters], {
+    const [command = '', ...all] = [...prefix, process.execPath, BIN, ...parameters];
+    this.child = spawn(command, all, {
       env: { ...rest, ...environment },
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true, // a process group of its own, as under a service manager

@@ -16,7 +16,8 @@ export interface TcpGate {
   stop(): Promise<void>;
 }
 
-export async function startTcpGate(targetPort: number): Promise<TcpGate> {
+/** @param host - where it listens */
+export async function startTcpGate(targetPort: number, host = '127.0.0.1'): Promise<TcpGate> {
   const sockets = new Set<Socket>();
   let server: Server | undefined;
   let accepted = 0;
@@ -46,7 +47,7 @@ export async function startTcpGate(targetPort: number): Promise<TcpGate> {
         });
         socket.pipe(other);
       }
-    }).listen(port, '127.0.0.1');
+    }).listen(port, host);
     await once(server, 'listening');
     return (server.address() as AddressInfo).port;
   };

@@ -7,9 +7,11 @@ export interface Supervised {
   readonly ended: Promise<number | string>;
 }
 
-/** This many ends within this time are a loop, and no restart helps. */
+/** This many ends within this time, none of them after work, are a loop, and no restart helps. */
 const LOOP = { ends: 5, withinMs: 60_000 };
 const FIRST_PAUSE_MS = 500;
+/** One that has worked for so long will do so again: it may end as often as it likes. */
+const WORKED_MS = 3_000;
 
 /** Keeps a process running: started again when it ends, also while it starts, with a pause that grows. */
 export class Supervisor<T extends Supervised> {
@@ -20,10 +22,13 @@ export class Supervisor<T extends Supervised> {
   readonly #launch: () => T;
   readonly #ready: (child: T) => Promise<void>;
   readonly #say: (sentence: string) => void;
-  readonly #ends: number[] = [];
+  /** Those within the time of a loop. */
+  #ends: readonly { readonly at: number; readonly worked: boolean }[] = [];
   /** Resolves when a child works, or none will. */
   readonly #works = Promise.withResolvers<void>();
   #child: T | undefined;
+  /** When the child began to work, by `performance.now()`. */
+  #readyAt = Infinity;
   #stopping = false;
 
   /**
@@ -49,6 +54,7 @@ export class Supervisor<T extends Supervised> {
   async start(): Promise<void> {
     const child = this.#launch();
     await this.#ready(child);
+    this.#readyAt = performance.now();
     this.#child = child;
     void child.ended.then((how) => this.#again(how));
   }
@@ -69,14 +75,17 @@ export class Supervisor<T extends Supervised> {
   async #again(how: number | string): Promise<void> {
     this.#child = undefined;
     if (this.#isStopping()) return;
-    const now = Date.now();
-    this.#ends.push(now);
-    const recent = this.#ends.filter((time) => time > now - LOOP.withinMs).length;
-    if (recent >= LOOP.ends) {
-      this.#fail(`${this.#what} ended ${recent} times within a minute (last: ${how})`);
+    const at = performance.now();
+    const worked = at - this.#readyAt >= WORKED_MS;
+    this.#readyAt = Infinity;
+    const recent = [...this.#ends.filter((end) => end.at > at - LOOP.withinMs), { at, worked }];
+    this.#ends = recent;
+    const inVain = recent.filter((end) => !end.worked).length;
+    if (inVain >= LOOP.ends) {
+      this.#fail(`${this.#what} ended ${inVain} times within a minute (last: ${how})`);
       return;
     }
-    const pause = FIRST_PAUSE_MS * 2 ** (recent - 1);
+    const pause = FIRST_PAUSE_MS * 2 ** (recent.length - 1);
     this.#say(`${this.#what} ended (${how}) and is started again in ${pause / 1_000} s`);
     await delay(pause);
     if (!this.#isStopping()) await this.#begin();
@@ -88,6 +97,7 @@ export class Supervisor<T extends Supervised> {
     void child.ended.then((next) => this.#again(next));
     try {
       await this.#ready(child);
+      this.#readyAt = performance.now();
       this.#works.resolve();
     } catch (error) {
       this.#say(messageOf(error));

@@ -44,7 +44,12 @@ describe('instances of a fleet', function () {
   }
 
   /** An instance with an ingest of `<fleet>/in` and what is wired to it. */
-  async function member(slot: number, url: string, end: FlowNode[], broker: object = {}): Promise<Runtime> {
+  async function member(
+    slot: number,
+    url: string,
+    end: FlowNode[],
+    { qos = 1, ...broker }: { readonly qos?: 1 | 2; readonly protocol?: string } = {},
+  ): Promise<Runtime> {
     const runtime = await Runtime.start({
       SLUICE_FLEET: fleet,
       SLUICE_SLOT: String(slot),
@@ -62,6 +67,7 @@ describe('instances of a fleet', function () {
         topics: [`${fleet}/in`],
         identity: '{payload}',
         maxInFlight: 10,
+        qos,
         wires: [['end']],
       },
       ...end,
@@ -104,7 +110,12 @@ describe('instances of a fleet', function () {
    * @param count - how many, at the least: until that is known they go on
    * @returns how many it were
    */
-  async function keepPublishing(url: string, count: Promise<number>, { got, next }: Collected): Promise<number> {
+  async function keepPublishing(
+    url: string,
+    count: Promise<number>,
+    { got, next }: Collected,
+    qos: 1 | 2 = 1,
+  ): Promise<number> {
     const made = await client(url);
     let sent = 0;
     let last = Infinity;
@@ -112,7 +123,7 @@ describe('instances of a fleet', function () {
     const sender = async (): Promise<void> => {
       while (sent < last) {
         if (sent - got.size >= ON_THEIR_WAY) await next();
-        else await made.publishAsync(`${fleet}/in`, String(sent++), { qos: 1 });
+        else await made.publishAsync(`${fleet}/in`, String(sent++), { qos });
       }
     };
     await Promise.all(Array.from({ length: 10 }, sender));
@@ -133,29 +144,31 @@ describe('instances of a fleet', function () {
   }
 
   onEveryBrokerWithMqtt5((server) => {
-    it('one that leaves under load loses nothing, and leaves no session', async () => {
-      const { url } = server();
-      const collected = await collector(url);
-      const { got } = collected;
-      const members = await Promise.all([1, 2, 3, 4].map((slot) => member(slot, url, forwarding())));
-      const enough = Promise.withResolvers<number>();
-      const sent = keepPublishing(url, enough.promise, collected);
-      await until(
-        () => got.size,
-        (size) => size > 1_000,
-      );
-      assert.deepEqual(await members[1]?.leave(30_000), { ended: true, spooled: [] });
-      const total = got.size + 1_000;
-      enough.resolve(total);
-      const count = await sent;
-      assert.ok(count >= total, 'it has left before all were sent');
-      await until(
-        () => got.size,
-        (size) => size === count,
-      );
-      assert.deepEqual(await sessions(url, 2), [false, false]);
-      assert.deepEqual(await sessions(url, 3), [true, true]);
-    });
+    for (const qos of [1, 2] as const) {
+      it(`one that leaves under load loses nothing, and leaves no session (QoS ${qos})`, async () => {
+        const { url } = server();
+        const collected = await collector(url);
+        const { got } = collected;
+        const members = await Promise.all([1, 2, 3, 4].map((slot) => member(slot, url, forwarding(), { qos })));
+        const enough = Promise.withResolvers<number>();
+        const sent = keepPublishing(url, enough.promise, collected, qos);
+        await until(
+          () => got.size,
+          (size) => size > 1_000,
+        );
+        assert.deepEqual(await members[1]?.leave(30_000), { ended: true, spooled: [] });
+        const total = got.size + 1_000;
+        enough.resolve(total);
+        const count = await sent;
+        assert.ok(count >= total, 'it has left before all were sent');
+        await until(
+          () => got.size,
+          (size) => size === count,
+        );
+        assert.deepEqual(await sessions(url, 2), [false, false]);
+        assert.deepEqual(await sessions(url, 3), [true, true]);
+      });
+    }
 
     it('what one that was killed had is given again when it is back, by its client id', async () => {
       const { url } = server();

@@ -58,6 +58,35 @@ describeWithServer('a fleet whose processes are killed', startOwnMosquitto, (bro
     assert.deepEqual(stored.map(({ id }) => id).sort(), [...ids].sort());
   });
 
+  it('ends at once at the second Ctrl-C, also while a worker does not finish; the next one takes all slots over', async function () {
+    this.timeout(40_000);
+    const children = fleet.children().map(([pid]) => pid);
+    const pid = await fleet.pid(1);
+    process.kill(pid, 'SIGSTOP');
+    fleet.child.kill('SIGINT');
+    await until(
+      () => fleet.stderr,
+      (said) =>
+        said.includes('stopping: the workers, then the editor instance, then the store (again: at once)') &&
+        children.filter(isAlive).length < children.length,
+    );
+    assert.equal(fleet.child.exitCode, null);
+    assert.equal((await fleet.stop('SIGINT')).code, 130);
+    process.kill(pid, 'SIGCONT');
+    await until(
+      () => children.filter(isAlive),
+      (alive) => alive.length === 0,
+    );
+    fleet = await TestFleet.up(folder.path, broker().url, []);
+    assert.deepEqual(
+      fleet.ready.workers.map(({ slot, state }) => [slot, state]),
+      [
+        [1, 'running'],
+        [2, 'running'],
+      ],
+    );
+  });
+
   it('does not start one again that ends again and again, says so, and the others go on', async function () {
     this.timeout(60_000);
     const killed = new Set<number>();

@@ -62,6 +62,16 @@ export class TestFleet extends Sluice {
     return stdout.trim();
   }
 
+  /** Deploys as the editor does. */
+  async deploy(flows: readonly object[]): Promise<void> {
+    const response = await fetch(`${this.ready.editor}flows`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Node-RED-API-Version': 'v2' },
+      body: JSON.stringify({ flows }),
+    });
+    if (!response.ok) throw new Error(`expected the deploy to be taken, got ${response.status}`);
+  }
+
   async status(): Promise<FleetStatus> {
     const { stdout, stderr } = await this.run('status', '--json');
     if (stdout === '') throw new Error(stderr);
@@ -110,10 +120,22 @@ export class TestFleet extends Sluice {
 export class TestWorker extends Sluice {
   ready!: { readonly slot: number; readonly name: string; readonly userDir: string };
 
-  static async join(mqtt: string, userDir: string, ...parameters: string[]): Promise<TestWorker> {
-    const worker = new TestWorker(['join', mqtt, '--user-dir', userDir, '--json', ...parameters], {
-      SLUICE_FLEET_SECRET: SECRET,
-    });
+  static join(mqtt: string, userDir: string, ...parameters: string[]): Promise<TestWorker> {
+    return TestWorker.joinFrom([], mqtt, userDir, ...parameters);
+  }
+
+  /** @param machine - what starts a command there */
+  static async joinFrom(
+    machine: readonly string[],
+    mqtt: string,
+    userDir: string,
+    ...parameters: string[]
+  ): Promise<TestWorker> {
+    const worker = new TestWorker(
+      ['join', mqtt, '--user-dir', userDir, '--json', ...parameters],
+      { SLUICE_FLEET_SECRET: SECRET },
+      machine,
+    );
     worker.ready = JSON.parse(await worker.line()) as TestWorker['ready'];
     return worker;
   }

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { History } from '../../runtime/fleet/flows/history.js';
+import { FleetKeys } from '../../runtime/fleet/keys.js';
 import { FleetTopics } from '../../runtime/fleet/topics.js';
 import { startOwnMosquitto, type OwnMosquitto } from '../servers/mosquitto.js';
 import { describeWithServer } from '../servers/server.js';
 import { until } from '../sluice.js';
 import { Watcher } from './broker.js';
 import { debug, request, TAB } from './flows.js';
-import { FLEET } from './member.js';
+import { FLEET, SECRET } from './member.js';
 import { useFleet } from './use-fleet.js';
 
 describeWithServer('the revisions of a fleet', startOwnMosquitto, (server) => {
@@ -40,6 +42,23 @@ describeWithServer('the revisions of a fleet', startOwnMosquitto, (server) => {
     assert.deepEqual(await worker.credentials('r'), {});
     await assert.rejects(editor.rollback(99), /expected one of the last 50 revisions \(sluice fleet history\), got 99/);
     await assert.rejects(worker.rollback(1), /expected the editor instance, which has the history, got a worker/);
+  });
+
+  it('have the credentials of their own deploy, also when the next one begins before it has started', async () => {
+    const editor = await fleet.member(0, { flows: [TAB] });
+    const marks = Array.from({ length: 10 }, (_none, index) => String(index));
+    await Promise.all(
+      marks.map((mark) =>
+        editor.deploy([TAB, { ...request('r', { url: mark }), credentials: { user: 'u', password: mark } }]),
+      ),
+    );
+    const history = new History(join(editor.userDir, 'fleet-history'), new FleetKeys(SECRET, FLEET));
+    const pairs = history.list().map(({ revision }) => {
+      const { flows = [], credentials = {} } = history.document(revision) ?? {};
+      return [flows.find(({ id }) => id === 'r')?.['url'], credentials['r']?.['password']];
+    });
+    assert.ok(pairs.length > 2, `${pairs.length} revisions`);
+    for (const [url, password] of pairs) assert.equal(password, url);
   });
 
   it('one that is brought back while the broker is away waits for it, and says so', async function () {
