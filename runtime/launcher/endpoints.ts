@@ -12,7 +12,7 @@ export function addEndpoints({ httpAdmin, auth }: typeof RED, instance: Instance
   httpAdmin.get('/sluice/metrics', reader, (_request, response, next) => {
     metrics.text().then((text) => response.type(metrics.contentType).send(text), next);
   });
-  const health = (): Health => healthOf(instance, load.read().loopDelayMs);
+  const health = (): Health => healthOf(instance.report(), load.read().loopDelayMs);
   httpAdmin.get('/sluice/health', reader, (_request, response) => {
     const found = health();
     response.status(found.healthy ? 200 : 503).json(found);

@@ -11,10 +11,9 @@ export interface Health {
 const LOOP_DELAY_LIMIT_MS = 1_000;
 
 /** Whether brokers, sinks and the event loop do their part: nodes that do not work until somebody acts say so. */
-export function healthOf(instance: Instance, loopDelayMs: number): Health {
-  const problems = instance
-    .report()
-    .nodes.filter(({ level }) => level === 'error')
+export function healthOf({ nodes }: ReturnType<Instance['report']>, loopDelayMs: number): Health {
+  const problems = nodes
+    .filter(({ level }) => level === 'error')
     .map(({ type, name, status }) => `${name === '' ? type : name}: ${status}`);
   if (loopDelayMs > LOOP_DELAY_LIMIT_MS) problems.push(`the event loop was held up for ${loopDelayMs} ms`);
   return { healthy: problems.length === 0, problems };

@@ -5,6 +5,7 @@
  */
 import { once } from 'node:events';
 import { createServer, isIPv6, type AddressInfo, type Server, type Socket } from 'node:net';
+import { isLoopback } from '../../launcher/loopback.js';
 import type { Log } from './commands/dispatch.js';
 import { Cursors } from './cursors.js';
 import { StartError } from './errors.js';
@@ -104,10 +105,6 @@ function authenticatorFor({ user, password }: DocumentStoreOptions): Authenticat
   if (!user || !password)
     throw new StartError('expected a user and a password for the document store, got one of the two');
   return new Authenticator({ user, password });
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 function remoteOf({ remoteAddress = '', remotePort = 0 }: Socket): string {

@@ -1,3 +1,4 @@
+import { isLoopback } from '../../launcher/loopback.js';
 import { nameOf, textsIn, type FlowEntry } from './document.js';
 
 /** Schemes of brokers and stores. */
@@ -39,7 +40,7 @@ function isConnection(entry: FlowEntry): boolean {
 
 function whyNot(text: string): string | undefined {
   if (/^file:/i.test(text)) return "a folder of the editor's machine";
-  return hostsOf(text).some(isLoopback) ? 'a loopback address' : undefined;
+  return hostsOf(text).some(mayBeLoopback) ? 'a loopback address' : undefined;
 }
 
 /** Without user and password. A URL of MongoDB may name several; one of S3 names its server in its query. */
@@ -60,11 +61,7 @@ function hostOf(hostAndPort: string): string {
   return (bracketed ?? hostAndPort.replace(/:\d*$/, '')).toLowerCase();
 }
 
-function isLoopback(host: string): boolean {
-  return (
-    host === 'localhost' ||
-    host.endsWith('.localhost') ||
-    host === '::1' ||
-    /^(?:::ffff:)?127(?:\.\d{1,3}){1,3}$/.test(host)
-  );
+/** Also by names and spellings that only may be loopback: to refuse one too many costs a sentence. */
+function mayBeLoopback(host: string): boolean {
+  return isLoopback(host) || host.endsWith('.localhost') || /^(?:::ffff:)?127(?:\.\d{1,3}){1,3}$/.test(host);
 }

@@ -65,7 +65,8 @@ export class Reporter {
     const { slot, instance, flowState, lastError } = this.#ports;
     const { revision, wanted, problem } = flowState();
     const ledger = sumsOf(instance.ledger());
-    const { nodes } = instance.report();
+    const report = instance.report();
+    const { nodes } = report;
     const ingests = nodes.filter(({ type }) => type === 'mqtt-ingest');
     const { records, bytes, oldestAt } = instance.onDisk();
     const at = Date.now();
@@ -87,7 +88,7 @@ export class Reporter {
       inFlight: ledger.inFlight,
       spool: { records, bytes, lagSeconds: oldestAt === undefined ? 0 : Math.max(0, (at - oldestAt) / 1_000) },
       load: this.#load,
-      problems: healthOf(instance, this.#load.loopDelayMs).problems,
+      problems: healthOf(report, this.#load.loopDelayMs).problems,
       ...(error !== undefined && { lastError: error }),
       ledger,
       ...(slot !== EDITOR_SLOT && { nodes: nodeReports(nodes) }),
