@@ -19,11 +19,14 @@ describeWithServer('who has deployed', startChromium, (chromium) => {
       await editor.deploy([TAB, debug('a'), debug('b')]);
       await page.getByText('Revision 2 runs on 2 workers.', { exact: true }).waitFor();
       await editor.deploy([TAB, debug('a'), LONE]);
-      await page
-        .getByText(
-          /^Revision 3 does not run on slots? 1, 2: .*mongo-connection "store": .*NOT_SET_HERE to be set, got nothing: revision 2 goes on running$/,
-        )
-        .waitFor();
+      const failure = page.getByText(
+        /^Revision 3 does not run on slots 1, 2: .*mongo-connection "store": .*NOT_SET_HERE to be set, got nothing: revision 2 goes on running$/,
+      );
+      await failure.waitFor();
+      await page.getByText('Revision 2 runs on 2 workers.', { exact: true }).waitFor({ state: 'detached' });
+      await editor.deploy([TAB, debug('a'), debug('c')]);
+      await page.getByText('Revision 4 runs on 2 workers.', { exact: true }).waitFor();
+      await failure.waitFor({ state: 'detached' });
       await page.close();
     });
   });

@@ -3,7 +3,10 @@ import type { Running } from './running.js';
 
 /** After the last word of a worker: so a deploy of many gives one notification. */
 const QUIET_MS = 700;
-const SHOWN_MS = 5_000;
+/** The editor lets a click close what has a limit; what failed stays until it is read, runs, or is deployed anew. */
+const SHOWN_MS = { success: 5_000, error: 3_600_000 };
+
+type Kind = keyof typeof SHOWN_MS;
 
 /** Tells whoever has the editor open what the workers have made of a deploy. */
 export class Announcements {
@@ -17,7 +20,8 @@ export class Announcements {
     if (running.wanted !== latest || latest === 0) return;
     if (latest !== this.#revision) this.#running.clear();
     this.#revision = latest;
-    if (this.#running.get(running.slot)?.revision === running.revision) return;
+    const before = this.#running.get(running.slot);
+    if (before?.revision === running.revision && before.problem === running.problem) return;
     this.#running.set(running.slot, running);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#show(), QUIET_MS);
@@ -28,25 +32,30 @@ export class Announcements {
   }
 
   #show(): void {
-    const all = [...this.#running.values()];
-    const failed = all.filter(({ revision }) => revision !== this.#revision);
-    const good = all.length - failed.length;
-    notify('success', `Revision ${this.#revision} runs on ${good} ${good === 1 ? 'worker' : 'workers'}.`, good > 0);
+    const all = [...this.#running.values()].sort((one, other) => one.slot - other.slot);
+    const good = all.filter(({ revision }) => revision === this.#revision).length;
+    // One that says nothing against it is still at it.
+    const failed = all.filter(({ revision, problem }) => revision !== this.#revision && problem !== undefined);
+    notify('success', good > 0 ? `Revision ${this.#revision} runs on ${counted(good, 'worker')}.` : undefined);
     const [first] = failed;
-    if (first === undefined) return;
-    notify(
-      'error',
-      `Revision ${this.#revision} does not run on ${failed.length === 1 ? 'slot' : 'slots'} ${failed.map(({ slot }) => slot).join(', ')}: ${first.problem ?? ''}`,
-      true,
-    );
+    const slots = `${failed.length === 1 ? 'slot' : 'slots'} ${failed.map(({ slot }) => slot).join(', ')}`;
+    notify('error', first && `Revision ${this.#revision} does not run on ${slots}: ${first.problem ?? ''}`);
   }
 }
 
-/** https://nodered.org/docs/api/ui/notifications/ : what the runtime sends to every open editor. */
-function notify(type: 'success' | 'error', text: string, isNews: boolean): void {
-  if (!isNews) return;
-  const payload = { type, text: escaped(text), ...(type === 'success' && { timeout: SHOWN_MS }) };
-  RED.runtime.events.emit('runtime-event', { id: `sluice-fleet-${type}`, payload, retain: false });
+function counted(count: number, what: string): string {
+  return `${count} ${count === 1 ? what : `${what}s`}`;
+}
+
+/**
+ * In every open editor, in the place of the one before: https://nodered.org/docs/api/ui/notifications/. One without a text
+ * takes that away; the editor would write into it even when it has been closed.
+ */
+function notify(type: Kind, text: string | undefined): void {
+  const id = `sluice-fleet-${type}`;
+  const emit = (payload: object): boolean => RED.runtime.events.emit('runtime-event', { id, payload, retain: false });
+  emit({});
+  if (text !== undefined) emit({ type, text: escaped(text), timeout: SHOWN_MS[type] });
 }
 
 /** The editor takes a notification for a key of its catalogue, in which `:` and `.` part names, and shows it as HTML. */
