@@ -160,9 +160,21 @@ describe('Spool', () => {
     const spool = await open({ rememberIdentities: 2 });
     assert.equal(await put(spool, 'a'), undefined, 'over a restart too');
     assert.notEqual(await spool.append(record(1)), undefined, 'one without an identity is nobody’s second');
-    for (const identity of ['b', 'c']) assert.notEqual(await put(spool, identity), undefined);
-    assert.notEqual(await put(spool, 'a'), undefined, 'two others came since');
-    assert.equal(await put(spool, 'c'), undefined);
+    for (const identity of ['b', 'c', 'd']) assert.notEqual(await put(spool, identity), undefined);
+    assert.equal(await put(spool, 'c'), undefined, 'two are remembered');
+    assert.notEqual(await put(spool, 'a'), undefined, 'three others came since');
+    await spool.close();
+    const third = await open({ rememberIdentities: 2 });
+    for (const identity of ['c', 'd', 'a']) assert.equal(await put(third, identity), undefined, identity);
+  });
+
+  it('knows long identities apart, over a restart too', async () => {
+    const long = (end: string): NewRecord => ({ ...record(1), identity: 'x'.repeat(1_000) + end });
+    const first = await open({ rememberIdentities: 10 });
+    assert.deepEqual(await Promise.all([first.append(long('1')), first.append(long('2'))]), [1, 2]);
+    await first.close();
+    const spool = await open({ rememberIdentities: 10 });
+    assert.deepEqual(await Promise.all([spool.append(long('2')), spool.append(long('3'))]), [undefined, 3]);
   });
 
   it('forgets the identity of what it had no room for, or dropped: it was not taken', async () => {
@@ -179,6 +191,18 @@ describe('Spool', () => {
     await again('c');
     assert.equal(dropped.length, 1);
     assert.notEqual(await again('b'), undefined, 'it was dropped for c');
+  });
+
+  it('knows nothing of a transaction that has failed', async () => {
+    const spool = await open({ rememberIdentities: 100 });
+    const put = (at: number, identity: string) => spool.append({ ...record(1), at, identity });
+    const together = await Promise.allSettled([put(1, 'a'), put(1.5, 'b')]);
+    assert.deepEqual(
+      together.map(({ status }) => status),
+      ['rejected', 'rejected'],
+      'no column takes half a millisecond',
+    );
+    assert.deepEqual(await Promise.all([put(1, 'a'), put(2, 'b')]), [3, 4], 'they are taken');
   });
 
   describe('with bundles', () => {

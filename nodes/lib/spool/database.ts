@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, writeSyn
 import { DatabaseSync } from 'node:sqlite';
 import { messageOf, UnavailableError } from '../errors.js';
 
-const VERSION = 1;
+const VERSION = 2;
 /** `slsp`: https://www.sqlite.org/pragma.html#pragma_application_id */
 const APPLICATION = 0x736c7370;
 const PAGE_BYTES = 4_096;
@@ -30,7 +30,7 @@ const SCHEMA = `
   CREATE INDEX record_delivery ON record (source, number, bytes);
   CREATE INDEX record_bundle ON record (bundle, seq) WHERE bundle IS NOT NULL;
   CREATE TABLE bundle (id INTEGER PRIMARY KEY, about TEXT NOT NULL, taken INTEGER NOT NULL DEFAULT 0) STRICT;
-  CREATE TABLE seen (identity TEXT NOT NULL UNIQUE) STRICT;
+  CREATE TABLE seen (id INTEGER PRIMARY KEY, added TEXT NOT NULL, forgotten TEXT NOT NULL) STRICT;
   PRAGMA application_id = ${APPLICATION};
   PRAGMA user_version = ${VERSION};
 `;

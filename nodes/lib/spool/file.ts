@@ -18,6 +18,7 @@ import {
   type SpoolRecord,
 } from './record.js';
 import { isWhole, recover, tagOf, type Row } from './recover.js';
+import { SeenIdentities } from './seen.js';
 
 export interface SpoolFileOptions {
   /** An absolute path, in a folder that is there. */
@@ -26,7 +27,10 @@ export interface SpoolFileOptions {
   readonly maxBytes: number;
   /** What a record finds for which there is no room: it is refused, or the oldest ones go that nobody has read. */
   readonly whenFull: 'block' | 'drop-oldest';
-  /** How many identities are remembered, also of records that were removed; what has one of them is not put in again. */
+  /**
+   * How many identities are remembered at least, also of records that were removed; what has one of them is not put in
+   * again. 0: none.
+   */
   readonly rememberIdentities: number;
 }
 
@@ -38,10 +42,7 @@ const KEPT_FREE_BYTES = 16 * 1024 * 1024;
 
 interface Statements {
   readonly insert: StatementSync;
-  readonly see: StatementSync;
-  readonly forget: StatementSync;
-  readonly forgetOne: StatementSync;
-  readonly forgetBundle: StatementSync;
+  readonly identities: StatementSync;
   readonly bundle: StatementSync;
   readonly after: StatementSync;
   readonly afterInBundle: StatementSync;
@@ -60,6 +61,7 @@ export class SpoolFile {
   readonly #damaged: (damage: Damage) => void;
   #sql: DatabaseSync | undefined;
   #statements!: Statements;
+  #seen!: SeenIdentities;
   #counts = { records: 0, bytes: 0 };
   #nextSeq = 1;
   /** The last record that somebody has read: what he has, is not dropped. */
@@ -92,12 +94,11 @@ export class SpoolFile {
         const bytes = bytesOf(record);
         const isNew = this.#isNew(record);
         if (isNew && !this.#makeRoom(bytes, dropped)) {
-          this.#statements.forgetOne.run(record.identity ?? null);
+          if (record.identity !== undefined) this.#seen.forget(record.identity);
           break;
         }
         seqs.push(isNew ? this.#insert(record, bytes) : undefined);
       }
-      if (this.#options.rememberIdentities > 0) this.#statements.forget.run(this.#options.rememberIdentities);
       return { seqs, dropped };
     });
   }
@@ -151,7 +152,7 @@ export class SpoolFile {
   /** @param forget - whether records with the identities of these are taken again */
   removeBundle(id: number, forget: boolean): void {
     this.#write(() => {
-      if (forget) this.#statements.forgetBundle.run(id);
+      if (forget) for (const { identity } of this.#statements.identities.all(id)) this.#seen.forget(String(identity));
       const sums = 'SELECT count(*) AS records, total(bytes) AS bytes FROM record WHERE bundle = ?';
       const removed = this.#sql?.prepare(sums).get(id);
       this.#sql?.prepare('DELETE FROM record WHERE bundle = ?').run(id);
@@ -180,12 +181,10 @@ export class SpoolFile {
     const sql = openDatabase(this.#options.file);
     this.#sql = sql;
     this.#begun = undefined;
+    this.#seen = new SeenIdentities(sql, this.#options.rememberIdentities);
     this.#statements = {
       insert: sql.prepare(`INSERT INTO record (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
-      see: sql.prepare('INSERT OR IGNORE INTO seen (identity) VALUES (?)'),
-      forget: sql.prepare('DELETE FROM seen WHERE rowid <= (SELECT max(rowid) FROM seen) - ?'),
-      forgetOne: sql.prepare('DELETE FROM seen WHERE identity = ?'),
-      forgetBundle: sql.prepare('DELETE FROM seen WHERE identity IN (SELECT identity FROM record WHERE bundle = ?)'),
+      identities: sql.prepare('SELECT identity FROM record WHERE bundle = ? AND identity IS NOT NULL'),
       bundle: sql.prepare('INSERT OR IGNORE INTO bundle (id, about) VALUES (?, ?)'),
       afterInBundle: sql.prepare(`SELECT ${COLUMNS} FROM record WHERE bundle = ? AND seq > ? ORDER BY seq LIMIT ?`),
       after: sql.prepare(`SELECT ${COLUMNS} FROM record WHERE seq > ? ORDER BY seq LIMIT ?`),
@@ -237,7 +236,7 @@ export class SpoolFile {
 
   #isNew({ identity }: NewRecord): boolean {
     if (identity === undefined || this.#options.rememberIdentities === 0) return true;
-    return this.#statements.see.run(identity).changes === 1;
+    return this.#seen.see(identity);
   }
 
   #delete(seq: number): void {
@@ -258,7 +257,7 @@ export class SpoolFile {
       this.#droppedThrough = seq;
       this.#delete(seq);
       // It was not stored: when it comes again, that is no second time.
-      if (row['identity'] !== null) this.#statements.forgetOne.run(row['identity'] ?? null);
+      if (typeof row['identity'] === 'string') this.#seen.forget(row['identity']);
       dropped.push({ seq, delivery: tagOf(row) });
     }
     return true;
@@ -269,8 +268,15 @@ export class SpoolFile {
       const counts = { ...this.#counts };
       const droppedThrough = this.#droppedThrough;
       try {
-        return transaction(this.#sql as DatabaseSync, work);
+        const result = transaction(this.#sql as DatabaseSync, () => {
+          const done = work();
+          this.#seen.save();
+          return done;
+        });
+        this.#seen.saved();
+        return result;
       } catch (error) {
+        this.#seen.undo();
         this.#counts = counts;
         this.#droppedThrough = droppedThrough;
         this.#begun = undefined;

@@ -79,7 +79,7 @@ function copy(source: DatabaseSync, target: DatabaseSync): { recovered: number; 
   }
   save(rows);
   copyTable(source, target, 'bundle', 'id, about, taken');
-  copyTable(source, target, 'seen', 'identity');
+  copyTable(source, target, 'seen', 'id, added, forgotten');
   const lost = [...listed.records].filter(([seq]) => !saved.has(seq)).map(([seq, delivery]) => ({ seq, delivery }));
   return { recovered: saved.size, lost: listed.whole ? lost : undefined };
 }
