@@ -15,6 +15,8 @@ export interface BatchLimits {
   readonly maxBytes: number;
   /** How long an item waits for company while a write of its group is under way, in milliseconds. */
   readonly maxWaitMs: number;
+  /** From the start of a write of a group to that of the next, which has gathered meanwhile, unless it is full. Default: 0. */
+  readonly gatherMs?: number;
   /** Writes at the same time, over all groups. */
   readonly maxInFlight: number;
   /** Writes at the same time of one group; 1 keeps the order of its items. Default: `maxInFlight`. */
@@ -36,6 +38,8 @@ interface Group<T> {
   readonly waiting: Waiting<T>[];
   bytes: number;
   inFlight: number;
+  /** When its last write began. */
+  begun: number;
 }
 
 /**
@@ -43,7 +47,8 @@ interface Group<T> {
  *
  * A batch never waits to be full: while nothing of its group is being written, it goes at the end of the turn. While
  * something is, items gather until they fill a batch or the oldest has waited `maxWaitMs`; then they go beside it, as far
- * as `maxInFlight` allows. So a lone item pays no delay, and under load batches grow by themselves.
+ * as `maxInFlight` allows. So a lone item pays no delay, and under load batches grow by themselves. Where each write has a
+ * price of its own, `gatherMs` parts those of a group: what has gathered beside one goes so long after that began.
  */
 export class Batcher<T> {
   readonly #limits: BatchLimits;
@@ -83,7 +88,8 @@ export class Batcher<T> {
     if (this.#queued >= maxQueue) return false;
     if (this.#queued > 0 && this.#queuedBytes + bytes > maxQueueBytes) return false;
     let group = this.#groups.get(name);
-    if (group === undefined) this.#groups.set(name, (group = { name, waiting: [], bytes: 0, inFlight: 0 }));
+    if (group === undefined)
+      this.#groups.set(name, (group = { name, waiting: [], bytes: 0, inFlight: 0, begun: -Infinity }));
     const since = this.#clock.now();
     group.waiting.push({ item, bytes, since });
     group.bytes += bytes;
@@ -145,19 +151,23 @@ export class Batcher<T> {
     const oldest = group.waiting[0];
     if (oldest === undefined || !this.#hasSlot(group)) return false;
     return (
-      group.inFlight === 0 ||
+      now >= this.#dueAt(group, oldest) ||
       this.#drained !== undefined ||
       group.waiting.length >= this.#limits.maxCount ||
-      group.bytes >= this.#limits.maxBytes ||
-      now - oldest.since >= this.#limits.maxWaitMs
+      group.bytes >= this.#limits.maxBytes
     );
+  }
+
+  #dueAt(group: Group<T>, oldest: Waiting<T>): number {
+    const { gatherMs = 0, maxWaitMs } = this.#limits;
+    return group.inFlight === 0 ? group.begun + gatherMs : oldest.since + maxWaitMs;
   }
 
   /** One timer for all groups, set for the item that has waited longest. */
   #arm(group: Group<T>): void {
     const oldest = group.waiting[0];
     if (oldest === undefined) return;
-    const at = oldest.since + this.#limits.maxWaitMs;
+    const at = this.#dueAt(group, oldest);
     if (this.#timer !== undefined && this.#timer.at <= at) return;
     this.#timer?.cancel();
     const cancel = this.#clock.later(
@@ -180,6 +190,7 @@ export class Batcher<T> {
     }
     const items = this.#take(group, count);
     group.inFlight++;
+    group.begun = this.#clock.now();
     this.#inFlight++;
     void this.#write(items, group.name).then(() => {
       group.inFlight--;

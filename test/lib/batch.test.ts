@@ -81,6 +81,31 @@ describe('Batcher', () => {
     assert.deepEqual(written(), ['a', 'bc']);
   });
 
+  it('parts writes where that is asked for, but not from what is alone, full or drained', async () => {
+    const { clock, offer, written, writes, batcher } = setUp({ gatherMs: 5, maxInFlight: 1 });
+    offer('a');
+    clock.turn();
+    offer('b');
+    clock.advance(2);
+    await writes[0]!.end();
+    offer('c');
+    clock.turn();
+    clock.advance(2);
+    assert.deepEqual(written(), ['a']);
+    clock.advance(1);
+    assert.deepEqual(written(), ['a', 'bc']);
+    offer('defg');
+    await writes[1]!.end();
+    assert.deepEqual(written(), ['a', 'bc', 'def']);
+    await writes[2]!.end();
+    void batcher.drain();
+    assert.deepEqual(written(), ['a', 'bc', 'def', 'g']);
+    await writes[3]!.end();
+    offer('h');
+    clock.turn();
+    assert.deepEqual(written(), ['a', 'bc', 'def', 'g', 'h']);
+  });
+
   it('sends a full batch beside the write that is under way', () => {
     const { clock, offer, written } = setUp();
     offer('a');

@@ -32,8 +32,11 @@ interface Waiting {
   readonly appended: PromiseWithResolvers<number | undefined>;
 }
 
-/** Records that share a transaction, and so an fsync. While one is under way, others gather for the next. */
-const BATCH = { maxCount: 500, maxBytes: 4 * 1024 * 1024, maxWaitMs: 50, maxInFlight: 1 };
+/**
+ * Records that share a transaction, and so an fsync. While one is under way, others gather for the next; on a fast disk some more
+ * time costs a window of 20 messages nothing, and a large one has fewer transactions (`bench/window.ts`, `npm run bench -- pipeline`).
+ */
+const BATCH = { maxCount: 500, maxBytes: 4 * 1024 * 1024, maxWaitMs: 50, maxInFlight: 1, gatherMs: 2 };
 /** What waits for its fsync, in memory. */
 const QUEUE = { maxQueue: 100_000, maxQueueBytes: 64 * 1024 * 1024 };
 const DELIVERIES_PAGE = 10_000;
