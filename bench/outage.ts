@@ -7,7 +7,7 @@
  */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { counted, MeasuredInstance, type State } from './instance.js';
+import { counted, MeasuredInstance, type State } from './lib/instance.js';
 
 const RATE = Number(process.argv[2] ?? 2_000);
 const AWAY_S = Number(process.argv[3] ?? 60);

@@ -6,7 +6,7 @@
  */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { counted, MeasuredInstance } from './instance.js';
+import { counted, MeasuredInstance } from './lib/instance.js';
 
 const COUNT = 20;
 const HOLD_MS = 30_000;

@@ -6,7 +6,7 @@
  */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { MeasuredInstance } from './instance.js';
+import { MeasuredInstance } from './lib/instance.js';
 
 const COUNT = Number(process.argv[2] ?? 20_000);
 const LIMIT_MS = 240_000;

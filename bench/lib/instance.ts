@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { MongoClient } from 'mongodb';
-import type { LedgerReport } from '../nodes/adapter/ledger-report.js';
-import { startOwnMosquitto, type OwnMosquitto } from '../test/servers/mosquitto.js';
-import { freePort } from '../test/servers/server.js';
+import type { LedgerReport } from '../../nodes/adapter/ledger-report.js';
+import { startOwnMosquitto, type OwnMosquitto } from '../../test/servers/mosquitto.js';
+import { freePort } from '../../test/servers/server.js';
 
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '../..');
 const bin = join(root, 'runtime/bin/sluice.js');
 
 /** What `GET /sluice/ledger` says. */
