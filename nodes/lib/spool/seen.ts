@@ -11,7 +11,7 @@ interface Statements {
 
 /**
  * The identities of what was put in, also of what has left again: in memory, and on disk as a row a transaction. A row each, in an
- * index by text, cost three times as much as all else that is done to put a record in.
+ * index by text, cost more than twice what all else costs that is done to put a record in.
  */
 export class SeenIdentities {
   readonly #atLeast: number;
