@@ -1,9 +1,11 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { BROKER_PROTOCOLS } from '../fleet/broker-protocols.js';
 import { joinFleet, type JoinedWorker } from '../fleet/joining/worker.js';
 import { givenSecret } from '../fleet/secret.js';
 import { environment } from '../launcher/environment.js';
 import { UserError } from '../launcher/user-error.js';
 import { fleetName, portNumber, wholeFrom } from './options.js';
+import { say } from './say.js';
 import { onStopSignal } from './stop-signal.js';
 
 interface Options {
@@ -57,9 +59,6 @@ Ctrl-C stops the worker when all that is under way is stored; its slot stays its
 }
 
 async function run(given: string | undefined, options: Options): Promise<void> {
-  const say = (sentence: string): void => {
-    process.stderr.write(`sluice: ${sentence}\n`);
-  };
   const url = given ?? brokerOfEnvironment();
   const secret = givenSecret();
   if (secret === undefined) {
@@ -93,7 +92,7 @@ function brokerOfEnvironment(): string {
 }
 
 function isBroker(text: string): boolean {
-  return URL.canParse(text) && ['mqtt:', 'mqtts:', 'ws:', 'wss:'].includes(new URL(text).protocol);
+  return URL.canParse(text) && BROKER_PROTOCOLS.includes(new URL(text).protocol);
 }
 
 function brokerUrl(text: string): string {

@@ -10,6 +10,7 @@ import { fleetCommand } from './fleet/fleet.js';
 import { joinCommand } from './join.js';
 import { ledgerCommand } from './ledger.js';
 import { passwordCommand } from './password.js';
+import { say } from './say.js';
 import { simulateCommand } from './simulate.js';
 import { startCommand } from './start.js';
 import { statusCommand } from './status.js';
@@ -49,6 +50,6 @@ try {
   await program.parseAsync();
 } catch (error) {
   if (!(error instanceof UserError)) throw error;
-  process.stderr.write(`sluice: ${error.message}\n`);
+  say(error.message);
   process.exitCode = 1;
 }

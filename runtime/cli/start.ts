@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { launch, type Running } from '../launcher/launcher.js';
 import { portNumber } from './options.js';
+import { say } from './say.js';
 import { onStopSignal } from './stop-signal.js';
 
 interface StartOptions {
@@ -35,9 +36,6 @@ Environment:
   SLUICE_ADMIN_PASSWORD_HASH      ask for a password at the editor (made by: sluice password)`,
     )
     .action(async (flow: string | undefined, options: StartOptions) => {
-      const say = (sentence: string): void => {
-        process.stderr.write(`sluice: ${sentence}\n`);
-      };
       const { stopped, signal } = onStopSignal('devices, then what is under way, then the sinks', say);
       const running = await launch({ ...options, name: options.name, flow, say });
       if (options.json) process.stdout.write(`${readyLine(running)}\n`);

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { environment } from '../../launcher/environment.js';
 import { joinCommand } from '../join.js';
+import { say } from '../say.js';
 import { startCommand } from '../start.js';
 import { upCommand } from '../fleet/up.js';
 import { preStopCommand } from './pre-stop.js';
@@ -31,7 +32,7 @@ Environment:
     )
     .action(async (options: string[]) => {
       const { command, parameters } = roleOf(environment);
-      process.stderr.write(`sluice: this container runs sluice ${command}\n`);
+      say(`this container runs sluice ${command}`);
       await COMMANDS[command]().parseAsync([...parameters, ...options], { from: 'user' });
     })
     .addCommand(preStopCommand());

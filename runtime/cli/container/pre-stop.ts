@@ -6,6 +6,7 @@ import { givenSecret } from '../../fleet/secret.js';
 import { FleetTopics } from '../../fleet/topics.js';
 import { environment } from '../../launcher/environment.js';
 import { UserError } from '../../launcher/user-error.js';
+import { say } from '../say.js';
 
 interface Options {
   readonly statefulSet: string;
@@ -37,9 +38,6 @@ async function preStop({ statefulSet, serviceAccount }: Options): Promise<void> 
   }
   const fleet = environment('SLUICE_FLEET') ?? 'sluice';
   const secret = givenSecret() ?? expected('SLUICE_FLEET_SECRET');
-  const say = (sentence: string): void => {
-    process.stderr.write(`sluice: ${sentence}\n`);
-  };
   const channel = await FleetChannel.connect({ fleet, slot, brokerUrl: expected('MQTT_URL'), secret }, say);
   try {
     await askToLeave(channel, new FleetTopics(fleet), slot);

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { launchFleet, type RunningFleet } from '../../fleet/launcher/launch.js';
 import { UserError } from '../../launcher/user-error.js';
 import { fleetName, portNumber, wholeFrom } from '../options.js';
+import { say } from '../say.js';
 import { onStopSignal } from '../stop-signal.js';
 import { withUserDir } from './user-dir.js';
 
@@ -69,9 +70,6 @@ Environment:
 }
 
 async function up(flow: string | undefined, options: UpOptions): Promise<void> {
-  const say = (sentence: string): void => {
-    process.stderr.write(`sluice: ${sentence}\n`);
-  };
   const scaling = limitsOf(options);
   const { stopped, signal } = onStopSignal('the workers, then the editor instance, then the store', say);
   const { fleet: name, workers, metricsPort } = options;

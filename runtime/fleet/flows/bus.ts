@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { connect, type IConnackPacket, type MqttClient } from 'mqtt';
 import type { FleetOptions } from '../../launcher/instance-protocol.js';
 import { UserError } from '../../launcher/user-error.js';
+import { BROKER_PROTOCOLS } from '../broker-protocols.js';
 import { instanceName } from '../identity.js';
 import { FleetKeys } from '../keys.js';
 import { FleetTopics } from '../topics.js';
@@ -234,7 +235,7 @@ interface BrokerAddress {
 function addressOf(brokerUrl: string): BrokerAddress {
   const url = URL.parse(brokerUrl);
   try {
-    if (url !== null && ['mqtt:', 'mqtts:', 'ws:', 'wss:'].includes(url.protocol) && url.host !== '') {
+    if (url !== null && BROKER_PROTOCOLS.includes(url.protocol) && url.host !== '') {
       const [username, password] = [url.username, url.password].map(decodeURIComponent);
       return {
         url: `${url.protocol}//${url.host}${url.protocol.startsWith('ws') ? url.pathname : ''}`,
