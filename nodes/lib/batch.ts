@@ -136,7 +136,7 @@ export class Batcher<T> {
         // To the end of the line: one busy group does not keep the slots from the others. The loop comes by it again.
         this.#groups.delete(group.name);
         this.#groups.set(group.name, group);
-        this.#start(group);
+        this.#start(group, now);
       } else if (this.#hasSlot(group)) {
         this.#arm(group);
       }
@@ -163,7 +163,7 @@ export class Batcher<T> {
     return group.inFlight === 0 ? group.begun + gatherMs : oldest.since + maxWaitMs;
   }
 
-  /** One timer for all groups, set for the item that has waited longest. */
+  /** One timer for all groups, set for the one that is due first. */
   #arm(group: Group<T>): void {
     const oldest = group.waiting[0];
     if (oldest === undefined) return;
@@ -180,7 +180,7 @@ export class Batcher<T> {
     this.#timer = { at, cancel };
   }
 
-  #start(group: Group<T>): void {
+  #start(group: Group<T>, now: number): void {
     let count = 0;
     let bytes = 0;
     for (const waiting of group.waiting) {
@@ -190,7 +190,7 @@ export class Batcher<T> {
     }
     const items = this.#take(group, count);
     group.inFlight++;
-    group.begun = this.#clock.now();
+    group.begun = now;
     this.#inFlight++;
     void this.#write(items, group.name).then(() => {
       group.inFlight--;

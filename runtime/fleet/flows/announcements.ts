@@ -1,4 +1,5 @@
 import RED from 'node-red';
+import { workersText } from '../report/node-report.js';
 import type { Running } from './running.js';
 
 /** After the last word of a worker: so a deploy of many gives one notification. */
@@ -36,15 +37,11 @@ export class Announcements {
     const good = all.filter(({ revision }) => revision === this.#revision).length;
     // One that says nothing against it is still at it.
     const failed = all.filter(({ revision, problem }) => revision !== this.#revision && problem !== undefined);
-    notify('success', good > 0 ? `Revision ${this.#revision} runs on ${counted(good, 'worker')}.` : undefined);
+    notify('success', good > 0 ? `Revision ${this.#revision} runs on ${workersText(good)}.` : undefined);
     const [first] = failed;
     const slots = `${failed.length === 1 ? 'slot' : 'slots'} ${failed.map(({ slot }) => slot).join(', ')}`;
     notify('error', first && `Revision ${this.#revision} does not run on ${slots}: ${first.problem ?? ''}`);
   }
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${count === 1 ? what : `${what}s`}`;
 }
 
 /**

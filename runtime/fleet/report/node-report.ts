@@ -47,6 +47,6 @@ export function togetherOf(workers: readonly (readonly NodeReport[])[]): Workers
   });
 }
 
-function workersText(count: number): string {
+export function workersText(count: number): string {
   return `${count} worker${count === 1 ? '' : 's'}`;
 }
