@@ -1,11 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { workersText } from '../runtime/fleet/report/node-report.js';
 import { Load } from './lib/load.js';
-import { MeasuredProcess } from './lib/process.js';
 import { interleave, medianOf, ratioOf, type Findings, type Options, type Subject } from './lib/question.js';
-import { Servers, SLUICE } from './lib/servers.js';
+import { Servers } from './lib/servers.js';
 import { pipelineFlow } from './lib/sluice-flow.js';
+import { startSluice } from './pipeline/consumers.js';
 
 const WORKERS = [1, 2, 4] as const;
 const LOAD = { warmUp: 10_000, messages: 60_000 };
@@ -20,26 +19,20 @@ const FIGURES = ['CPU µs', 'messages/s', 'workers cores', 'broker cores', 'stor
  * core to itself, or all cores together.
  */
 export async function fleet(options: Options): Promise<Findings> {
-  const name = (workers: number): string => `${workers} worker${workers === 1 ? '' : 's'}`;
-  const subjects = new Map<string, Subject>(WORKERS.map((workers) => [name(workers), () => measure(workers)]));
+  const subjects = new Map<string, Subject>(WORKERS.map((workers) => [workersText(workers), () => measure(workers)]));
   const runs = await interleave(subjects, options);
   const rows = [...subjects.keys()].map((subject) => [
     subject,
     ...FIGURES.map((figure) => medianOf(runs, subject, figure)),
-    ratioOf(runs, subject, name(1), 'messages/s'),
+    ratioOf(runs, subject, workersText(1), 'messages/s'),
   ]);
   return { table: [['', ...FIGURES, 'messages/s × 1 worker'], ...rows], goals: [], runs };
 }
 
 async function measure(workers: number): Promise<Readonly<Record<string, number>>> {
   const servers = await Servers.start();
-  const folder = join(servers.folder, 'fleet');
-  mkdirSync(folder);
-  const flow = join(folder, 'flow.json');
-  writeFileSync(flow, JSON.stringify(pipelineFlow({ qos: 1, branches: 1, objects: false })));
-  const parameters = [flow, '-n', String(workers), '--json', '--user-dir', join(folder, 'user'), '--port', '0'];
-  const instances = new MeasuredProcess(process.execPath, [SLUICE, 'fleet', 'up', ...parameters], servers.environment);
-  await instances.line();
+  const flow = pipelineFlow({ qos: 1, branches: 1, objects: false });
+  const instances = await startSluice(servers, flow, ['fleet', 'up', '-n', String(workers)]);
   const load = await Load.connect(servers.clock, {
     mqttUrl: servers.broker.url,
     qos: 1,

@@ -58,15 +58,19 @@ export const stockNodeRed: Consumer = (servers, qos) => {
   );
 };
 
-/** An instance of ours with a flow. */
-export async function startSluice(servers: Servers, flow: readonly FlowNode[]): Promise<MeasuredProcess> {
+/** Ours with a flow: one instance, or what another command makes of it. */
+export async function startSluice(
+  servers: Servers,
+  flow: readonly FlowNode[],
+  command: readonly string[] = ['start'],
+): Promise<MeasuredProcess> {
   const folder = join(servers.folder, 'sluice');
   mkdirSync(folder);
   const file = join(folder, 'flow.json');
   writeFileSync(file, JSON.stringify(flow));
   const instance = new MeasuredProcess(
     process.execPath,
-    [SLUICE, 'start', file, '--json', '--user-dir', join(folder, 'user'), '--port', '0'],
+    [SLUICE, ...command, file, '--json', '--user-dir', join(folder, 'user'), '--port', '0'],
     servers.environment,
   );
   await instance.line();
